@@ -1,0 +1,1 @@
+"""One for each server: hold, stand in, hand back."""

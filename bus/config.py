@@ -1,0 +1,242 @@
+"""Frozen settings, checked once, passed whole.
+
+Every duration is in seconds and ends in `_s`.  A file that is wrong gives one
+`ConfigError` that names the file, the key and the remedy; nothing is started.
+Reading the file is the caller's: this module gets its text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from bus.messages import Name, Port, ServiceDefinition
+
+
+class ConfigError(Exception):
+    """A setting cannot be used.  Nothing was started."""
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """The durations on which safety rests (R1), and what they promise.
+
+    A holder that fell silent is replaced after at most
+
+        G + S + start       (unplanned: `outage_bound_s`)
+        S + 2 G + start     (during a planned move: `move_bound_s`)
+
+    where G is `promise_s`.  `needs` is what the host must give for the
+    preset's S to be true (R3).
+    """
+
+    name: str
+    needs: Literal["SCHED_FIFO", "SCHED_FIFO or nice -20", "nothing"]
+    beat_s: float  # between two keep-alives
+    lease_s: float  # H: how long one acknowledgement lets a holder serve, from its asking
+    stop_s: float  # S: from "expired" to "provably stopped", the tether's kill included
+    tick_s: float  # how finely a voter looks at its promises
+    clock_error: float = 0.005  # rho: how wrong a clock's rate may be
+    loadlevel_s: float = 0.5  # between two loadlevels, and between two reports
+    runner_grace_s: float = 10.0  # a runner may be away this long
+
+    @property
+    def promise_s(self) -> float:
+        """G: how long a voter that acknowledged will not help replace the holder."""
+        return self.promise_for(self.lease_s, self.stop_s)
+
+    def promise_for(self, lease_s: float, stop_s: float) -> float:
+        """G for a holder whose H and S are these (R1)."""
+        return (lease_s + stop_s) * (1 + self.clock_error) / (1 - self.clock_error) + self.tick_s
+
+    @property
+    def silent_s(self) -> float:
+        """No word for this long makes a server `silent`: no candidate."""
+        return 3 * self.loadlevel_s
+
+    @property
+    def guard_kill_s(self) -> float:
+        """The part of S in which the guard must have killed; the rest is the tether's (R6)."""
+        return self.stop_s / 2
+
+    def outage_bound_s(self, start_s: float) -> float:
+        """The longest outage after one fault, when a start takes `start_s`."""
+        return self.promise_s + self.stop_s + start_s
+
+    def move_bound_s(self, start_s: float) -> float:
+        """The longest outage after one fault in the middle of a planned move."""
+        return self.stop_s + 2 * self.promise_s + start_s
+
+    @classmethod
+    def fast(cls) -> Timing:
+        """Three beats in 60 ms; for hosts whose longest real-time gap is known."""
+        return cls(name="fast", needs="SCHED_FIFO", beat_s=0.02, lease_s=0.06, stop_s=0.02, tick_s=0.005)
+
+    @classmethod
+    def lan(cls) -> Timing:
+        """One machine room, guards in real time."""
+        return cls(name="lan", needs="SCHED_FIFO or nice -20", beat_s=0.1, lease_s=0.25, stop_s=0.05, tick_s=0.007)
+
+    @classmethod
+    def calm(cls) -> Timing:
+        """No privileges; loaded hosts."""
+        return cls(name="calm", needs="nothing", beat_s=0.2, lease_s=0.6, stop_s=0.4, tick_s=0.01)
+
+    @classmethod
+    def wan(cls) -> Timing:
+        """Between sites."""
+        return cls(name="wan", needs="nothing", beat_s=0.5, lease_s=2.0, stop_s=1.0, tick_s=0.02, loadlevel_s=1.0)
+
+    @classmethod
+    def preset(cls, name: TimingName, scheduling: Scheduling) -> Timing:
+        """The preset of that name; `auto` by the scheduling class in force (R3).
+
+        `fast` is only for those who name it: its S of 20 ms is less than the
+        longest gap (39 ms) that a busy two-core machine showed.
+        """
+        if name == "auto":
+            name = "calm" if scheduling == "other" else "lan"
+        timing: Timing = getattr(cls, name)()
+        if timing.needs == "SCHED_FIFO" and scheduling != "fifo":
+            raise ConfigError(f'timing = "{name}" needs SCHED_FIFO, which is not to be had here: use "calm", or run as root')
+        if timing.needs == "SCHED_FIFO or nice -20" and scheduling == "other":
+            raise ConfigError(f'timing = "{name}" needs SCHED_FIFO or nice -20, neither is to be had here: use "calm", or run as root')
+        return timing
+
+
+TimingName = Literal["auto", "fast", "lan", "calm", "wan"]
+Scheduling = Literal["fifo", "nice", "other"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a file: an unknown key is an error, since it is a misspelt one."""
+
+
+class SdsAddress(_Section, frozen=True, kw_only=True):
+    """Where the SDS listens, and the key by which it is known."""
+
+    address: str = "127.0.0.1"
+    port: Port = 5750
+    updates_port: Port = 5751
+    public_key_file: str
+
+
+class DnsSettings(_Section, frozen=True, kw_only=True):
+    """The authority to which names are written (P5, RFC 2136), and its TSIG key (RFC 8945)."""
+
+    server: str
+    port: Port = 53
+    zone: str
+    key_name: str
+    key_algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
+    key_secret_file: str
+    ttl_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 1
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+
+
+class ServiceSection(ServiceDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A `[[service]]` of an agent's file; `home` is that agent and is not written down."""
+
+    home: Name = "unset"
+
+
+class AgentConfig(_Section, frozen=True, kw_only=True):
+    """What `locum agent --config` reads."""
+
+    cluster: Name
+    name: Name
+    address: str
+    peer_port: Port = 5760
+    state_dir: str
+    key_file: str
+    sds: SdsAddress
+    dns: DnsSettings | None = None
+    timing: TimingName = "auto"
+    zone: str | None = None
+    backs_up: tuple[str, ...] | None = None  # names of services; all that it can if unset
+    service: tuple[ServiceSection, ...] = ()
+
+    @property
+    def definitions(self) -> tuple[ServiceDefinition, ...]:
+        """The services homed here."""
+        return tuple(msgspec.convert(msgspec.to_builtins(s) | {"home": self.name}, ServiceDefinition) for s in self.service)
+
+
+class SdsConfig(_Section, frozen=True, kw_only=True):
+    """What `locum sds --config` reads."""
+
+    cluster: Name
+    name: Name = "sds"
+    address: str = "127.0.0.1"
+    port: Port = 5750
+    updates_port: Port = 5751
+    state_dir: str
+    key_file: str
+    trust_file: str  # TOML: [servers], [operators], [viewers], each name = "Z85 public key"
+    store: str = "embedded"  # or a Redis URL: redis://user:secret@host:6379/0
+    timing: TimingName = "auto"
+    history_limit: Annotated[int, msgspec.Meta(ge=100, le=10_000_000)] = 100_000
+
+
+Config = TypeVar("Config", AgentConfig, SdsConfig)
+
+
+def parse(text: str, kind: type[Config], filename: str) -> Config:
+    """The settings in `text`; raises `ConfigError` with one line: file, key, remedy."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{filename}: not TOML: {error}") from None
+    try:
+        config = msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{filename}: {_explain(str(error), kind)}") from None
+    _check(config, filename)
+    return config
+
+
+def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
+    """The relations between settings that types cannot hold."""
+    if isinstance(config, SdsConfig):
+        if config.port == config.updates_port:
+            raise ConfigError(f"{filename}: updates_port: is {config.port}, the same as port: give the two different numbers")
+        if config.store != "embedded" and not config.store.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigError(f'{filename}: store: "{config.store}" is neither "embedded" nor a redis://, rediss:// or unix:// URL')
+        return
+    seen: set[str] = set()
+    for service in config.service:
+        where = f'{filename}: service "{service.name}"'
+        if service.name in seen:
+            raise ConfigError(f"{where}: name: stands twice: rename one of the two")
+        seen.add(service.name)
+        if not service.start:
+            raise ConfigError(f'{where}: start: is missing: give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]')
+        if service.home not in ("unset", config.name):
+            raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
+    if config.name == "sds" or (config.sds.port == config.peer_port and config.sds.address == config.address):
+        raise ConfigError(f"{filename}: peer_port: the SDS has this address and port, or this name: choose another")
+
+
+def _explain(error: str, kind: type[msgspec.Struct]) -> str:
+    """msgspec's words as: key, what is wrong, how to mend it."""
+    message, _, path = error.partition(" - at `$")
+    key = path.rstrip("`").lstrip(".")
+    unknown = re.match(r"Object contains unknown field `(.*)`", message)
+    missing = re.match(r"Object missing required field `(.*)`", message)
+    found = unknown or missing
+    where = ".".join(part for part in (key, found.group(1) if found else "") if part)
+    if unknown:
+        known = _known_keys(kind)
+        close = difflib.get_close_matches(unknown.group(1), known, n=1)
+        return f"{where}: unknown key: " + (f'did you mean "{close[0]}"?' if close else "remove it, or see docs/configuration.md")
+    if missing:
+        return f"{where}: is missing: add it (docs/configuration.md describes it)"
+    return f"{where}: {message[0].lower()}{message[1:]}: see docs/configuration.md"
+
+
+def _known_keys(kind: type[msgspec.Struct]) -> list[str]:
+    nested: tuple[type[msgspec.Struct], ...] = (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else ()
+    return [field for struct in (kind, *nested) for field in struct.__struct_fields__]

@@ -1,0 +1,70 @@
+"""One transition is one line: for the log, the stories, the history and the page.
+
+Keep-alives, renewals and loadlevels are never transitions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+KINDS: dict[str, str] = {
+    "registered": "a server came up and registered (P6)",
+    "returned": "a server came back under a new incarnation (R15)",
+    "moved": "a server registered from another address (P20)",
+    "silent": "a server gave no word for three loadlevel intervals",
+    "heard": "a silent server was heard again",
+    "left": "a server left the cluster",
+    "draining": "a server is to hold nothing, on request",
+    "resumed": "a drained server may hold services again",
+    "refused": "a message, a question or a server was refused, and why",
+    "defined": "a service was described, or described anew, by its home (R15)",
+    "granted": "the SDS granted a service: a new epoch (R8)",
+    "holding": "a server accepted a grant",
+    "starting": "a holder began to start its service",
+    "serving": "a holder's service answers",
+    "named": "the service's name points to its holder (P5)",
+    "unnamed": "the name server refused or did not answer; it is tried again",
+    "restarted": "a service's process died and was started again in place",
+    "start-failed": "a service could not be started",
+    "recorded": "the SDS recorded a secondary (R11)",
+    "alone": "the SDS agreed that a holder has no secondary (R12)",
+    "standing-in": "a server became a secondary (P10)",
+    "dismissed": "a secondary was dismissed (P16)",
+    "asking": "a secondary no longer hears its holder and asks to take over (P12)",
+    "lapsed": "a holder had no acknowledgement left and cut itself off (R5)",
+    "continued": "a holder that had lapsed resumed under the same epoch (R5)",
+    "stopping": "a holder began to stop its service",
+    "released": "a holder gave its epoch up after a verified stop (R14)",
+    "unheld": "a service has no holder",
+    "move": "a planned move was begun (R14)",
+    "move-over": "a planned move ended, done or given up",
+    "suspect": "the store is older than the SDS's own file; waiting for reports (R18)",
+    "trusted": "the store's record was confirmed or mended by reports (R18)",
+    "store-failed": "the store did not take a write; nothing was granted (R18)",
+    "confirmed-dead": "an operator vouched that a server is dead (R13)",
+    "sds-started": "the SDS started and waits out one G (R16)",
+}
+"""Every kind of event in the history; docs/protocol.md lists them too."""
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """Something changed, at one place, for a reason."""
+
+    kind: str
+    server: str | None = None
+    service: str | None = None
+    epoch: int | None = None
+    text: str = ""
+    evidence: dict[str, Any] = {}
+
+
+def line(transition: Transition, clock: str = "") -> str:
+    """The transition as a person reads it.
+
+    12:04:31.207  email   www    granted        epoch 8   http silent 0.31 s, the SDS agrees
+    """
+    epoch = f"epoch {transition.epoch}" if transition.epoch is not None else ""
+    columns = f"{transition.server or '':<8}{transition.service or '':<7}{transition.kind:<15}{epoch:<11}{transition.text}"
+    return f"{clock}  {columns}".strip() if clock else columns.rstrip()
