@@ -213,7 +213,9 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             raise ConfigError(f"{where}: name: stands twice: rename one of the two")
         seen.add(service.name)
         if not service.start:
-            raise ConfigError(f'{where}: start: is missing: give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]')
+            raise ConfigError(
+                f'{where}: start: is missing: give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]'
+            )
         if service.home not in ("unset", config.name):
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
     if config.name == "sds" or (config.sds.port == config.peer_port and config.sds.address == config.address):

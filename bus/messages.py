@@ -456,10 +456,9 @@ class _Envelope(msgspec.Struct, array_like=True, frozen=True):
     body: msgspec.Raw
 
 
-
 _encoder = msgspec.msgpack.Encoder()
 _envelopes = msgspec.msgpack.Decoder(_Envelope)
-_bodies = msgspec.msgpack.Decoder(Union[MESSAGES])  # noqa: UP007
+_bodies = msgspec.msgpack.Decoder(Union[MESSAGES])
 _PARTS = frozenset(("guard", "runner", "sds", "operator", "viewer"))
 
 
