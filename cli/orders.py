@@ -1,0 +1,79 @@
+"""What an operator may order: drain, resume, move, confirm-dead."""
+
+from __future__ import annotations
+
+import click
+
+from bus.messages import Accepted, Order
+from cli.cluster import answer, finds_cluster
+from cli.question import Sds
+
+
+def _give(sds: Sds, order: Order) -> None:
+    click.echo(answer(sds, order, Accepted).text)
+
+
+@click.command()
+@click.argument("server")
+@finds_cluster
+def drain(sds: Sds, server: str) -> None:
+    """Let SERVER hold nothing: hand over what it runs.
+
+    Each of its services moves to its secondary by a planned move.  The server
+    stays in the cluster, and holds nothing until it is resumed.
+
+    \b
+    Examples:
+      ./locum drain http              before work on that machine
+      ./locum status --watch          see when it holds nothing
+      ./locum resume http             afterwards
+    """
+    _give(sds, Order(verb="drain", server=server))
+
+
+@click.command()
+@click.argument("server")
+@finds_cluster
+def resume(sds: Sds, server: str) -> None:
+    """Let SERVER hold services again, after a drain.
+
+    \b
+    Example:
+      ./locum resume http             its own services come home by failback
+    """
+    _give(sds, Order(verb="resume", server=server))
+
+
+@click.command()
+@click.argument("service")
+@click.argument("server", required=False)
+@finds_cluster
+def move(sds: Sds, service: str, server: str | None) -> None:
+    """Move SERVICE to SERVER in an orderly way, or to its secondary.
+
+    The target is made the secondary first, so that a failure on the way is an
+    ordinary failover.
+
+    \b
+    Examples:
+      ./locum move www email          to that server
+      ./locum move www                to the present secondary
+    """
+    _give(sds, Order(verb="move", service=service, server=server))
+
+
+@click.command(name="confirm-dead")
+@click.argument("server")
+@finds_cluster
+def confirm_dead(sds: Sds, server: str) -> None:
+    """Vouch that SERVER is dead: powered off, or cut off for good.
+
+    Needed only when a holder and its secondary fell silent together, for then
+    nobody can tell whether they still serve.  If you are wrong, two servers may
+    run one service: look at the machine first.
+
+    \b
+    Example:
+      ./locum confirm-dead http       after its power was cut by hand
+    """
+    _give(sds, Order(verb="confirm-dead", server=server))

@@ -1,0 +1,94 @@
+"""The status as plain text: two tables, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def page(status: Row) -> str:
+    """All that `locum status` prints."""
+    places = ", ".join(f"{sds['name']} {sds['address']} ({sds['role']})" for sds in status["sds"])
+    blocks = [f"cluster {status['cluster']}   SDS {places}", table(_SERVER_HEAD, [_server(row) for row in status["servers"]])]
+    blocks.append(table(_SERVICE_HEAD, [_service(row) for row in status["services"]]))
+    wrong = warnings(status)
+    if wrong:
+        blocks.append("\n".join(f"! {line}" for line in wrong))
+    return "\n\n".join(blocks)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; an empty table says so."""
+    if not rows:
+        return f"{head[0]}\n(none)"
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows))
+
+
+_SERVER_HEAD = ("SERVER", "ADDRESS", "STATE", "LOAD", "PRIORITY", "HEARD", "GUARDS")
+_SERVICE_HEAD = ("SERVICE", "AT", "HOLDER", "EPOCH", "SECONDARY", "STATE", "SINCE", "REASON")
+
+
+def _server(row: Row) -> tuple[str, ...]:
+    load = "-" if row["loadlevel"] is None else f"{row['loadlevel']:.2f}"
+    priority = "-" if row["priority"] is None else str(row["priority"])
+    guards = " ".join(row["guards"]) or "-"
+    return row["name"], row["address"], row["state"], load, priority, f"{span(row['last_seen_s'])} ago", guards
+
+
+def _service(row: Row) -> tuple[str, ...]:
+    holder = row["holder"] or "-"
+    away = f" (home {row['home']})" if row["holder"] != row["home"] else ""
+    return (
+        row["name"],
+        f"{row['fqdn']}:{row['port']}",
+        holder + away,
+        str(row["epoch"]),
+        row["secondary"] or "-",
+        row["state"],
+        span(row["since_s"]),
+        row["reason"] or "",
+    )
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it, in its largest two units."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7_200:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min" if whole < 172_800 else f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def warnings(status: Row) -> list[str]:
+    """What somebody should look at, a line each."""
+    return [*_of_services(status), *_of_servers(status), *_of_sds(status)]
+
+
+def _of_services(status: Row) -> list[str]:
+    addresses = {row["name"]: row["address"] for row in status["servers"]}
+    lines = []
+    for row in status["services"]:
+        if row["state"] == "unserved":
+            lines.append(f"{row['name']} is served by nobody: {row['reason'] or 'no reason is known'}")
+        elif row["secondary"] is None:
+            lines.append(f"{row['name']} has no secondary: if {row['holder']} dies now, its absence lasts")
+        if row["state"] == "serving" and row["dns_address"] not in (None, addresses.get(row["holder"])):
+            lines.append(f"{row['fqdn']} still points to {row['dns_address']}, {row['holder']} is at {addresses.get(row['holder'], '?')}")
+    return lines
+
+
+def _of_servers(status: Row) -> list[str]:
+    return [f"{row['name']} is silent: no word for {span(row['last_seen_s'])}" for row in status["servers"] if row["state"] == "silent"]
+
+
+def _of_sds(status: Row) -> list[str]:
+    """W must not share a machine with holder or secondary (section 4): the three voters would fail as one."""
+    places = {sds["address"].rsplit(":", 1)[0] if sds["address"].count(":") == 1 else sds["address"] for sds in status["sds"]}
+    shared = [row["name"] for row in status["servers"] if row["address"] in places]
+    return [f"the SDS shares a machine with {name}: if it fails, two of three voters are gone" for name in shared]

@@ -1,0 +1,208 @@
+"""The demo: the paper's cluster on one machine, from one command (DESIGN section 9).
+
+claim the addresses -> furnish the state directory -> end leftovers -> dns, sds, agents
+    -> tell what happens, obey orders -> SIGINT: stop all -> exit 0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bus import keys
+from bus.messages import History, HistoryRequest, Status, StatusRequest
+from cli.question import Sds, Silence, ask_meanwhile
+from demo import control, layout, ports, presence, processes
+from demo.news import News, lacking, ready
+from demo.parts import Household, Part, Refused, StorePart, clock, locum
+from demo.state import State, StateError
+
+_PR_SET_CHILD_SUBREAPER = 36
+_LOOK_S = 0.4  # between two questions to the SDS
+_PATIENCE_S = 30.0  # without being ready, after which it is said what is lacking
+
+
+class CannotStart(Exception):
+    """The demo cannot start, and nothing of it runs."""
+
+
+def say(text: str) -> None:
+    """One line to whoever watches; nobody may be watching any more."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Demo:
+    """One run of the demo, from the claimed addresses to the last process gone."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.mark = str(state.directory)
+        self.household = Household([*self._parts(), self._store()], say)
+        self.parts = self.household.parts
+        self.started_at = clock()
+        self.news = News(datetime.now(UTC))
+        self.ended = asyncio.Event()
+
+    def _parts(self) -> list[Part]:
+        nameserver = [sys.executable, "-P", "-m", "demo.nameserver", "--address", layout.DNS.address, "--port", str(layout.DNS.port)]
+        nameserver += ["--zone", layout.ZONE, "--key-name", layout.TSIG_KEY, "--key-secret-file", str(self.state.tsig_secret)]
+        nameserver += ["--state-file", str(self.state.zone)]
+        for record in layout.records():
+            nameserver += ["--record", record]
+        return [
+            Part("dns", nameserver, layout.DNS, self.state.log("dns"), self.mark),
+            Part("sds", locum("sds", self.state.settings("sds")), layout.SDS, self.state.log("sds"), self.mark),
+            *(
+                Part(server.name, locum("agent", self.state.settings(server.name)), server.peers, self.state.log(server.name), self.mark)
+                for server in layout.SERVERS
+            ),
+        ]
+
+    def _store(self) -> Part:
+        return StorePart("store", (), layout.SDS, self.state.log("sds"), self.mark)
+
+    async def run(self) -> int:
+        """Start everything and stay until told to end; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.ended.set)
+        reaper = asyncio.create_task(self.household.run())
+        work = asyncio.create_task(self._live())
+        over = asyncio.create_task(self.ended.wait())
+        await asyncio.wait((work, over), return_when=asyncio.FIRST_COMPLETED)
+        failure = work.exception() if work.done() and not work.cancelled() else None
+        over.cancel()
+        work.cancel()
+        say("stopping ...")
+        await self.household.end()
+        reaper.cancel()
+        if isinstance(failure, Refused):
+            raise CannotStart(str(failure))
+        if failure is not None:
+            raise failure
+        say("stopped")
+        return 0
+
+    async def _live(self) -> None:
+        async with await control.serve(presence.control_path(self.state.directory), self.obey):
+            say(f"starting the cluster {layout.CLUSTER}, state in {self.mark}; Ctrl-C ends it")
+            for name in ("dns", "sds"):
+                await self._start(name)
+            await asyncio.gather(*(self._start(server.name) for server in layout.SERVERS))
+            await self._tell()
+
+    async def _start(self, name: str) -> None:
+        part = self.parts[name]
+        async with part.lock:
+            await part.start()
+
+    async def _tell(self) -> None:
+        """Print what happens, and once that all is ready."""
+        sds = Sds(
+            layout.CLUSTER,
+            layout.SDS.address,
+            layout.SDS.port,
+            keys.load_public(self.state.public_key("sds")),
+            keys.load_secret(self.state.key(layout.OPERATOR)),
+            layout.OPERATOR,
+        )
+        homes = {server.service: server.name for server in layout.SERVERS}
+        is_ready = complained = False
+        while True:
+            try:
+                history = await ask_meanwhile(sds, HistoryRequest(limit=200), 1.5)
+                status = await ask_meanwhile(sds, StatusRequest(), 1.5)
+            except Silence:
+                await asyncio.sleep(_LOOK_S)
+                continue
+            if isinstance(history, History):
+                for line in self.news.fresh(history.events):
+                    say(line)
+            if isinstance(status, Status) and not is_ready:
+                reasons = lacking(status.status, homes)
+                waited_s = clock() - self.started_at
+                if not reasons:
+                    is_ready = True
+                    say(ready(status.status, waited_s))
+                    say(_HINT)
+                elif waited_s > _PATIENCE_S and not complained:
+                    complained = True
+                    say(f"not ready after {waited_s:.0f} s: {'; '.join(reasons)} (logs in {self.state.logs})")
+            await asyncio.sleep(_LOOK_S)
+
+    async def obey(self, verb: str, name: str | None) -> control.Reply:
+        """Carry out one order of `locum demo VERB PART`."""
+        if verb == "ps":
+            rows = [entry for entry in processes.of_state(self.mark) if entry.part in self.parts]
+            order = list(layout.PARTS)
+            rows.sort(key=lambda entry: (order.index(entry.part), entry.process.started, entry.process.pid))
+            listed = [{"part": entry.part, "role": entry.process.role, "pid": entry.process.pid} for entry in rows]
+            return {"code": 0, "text": "", "processes": listed}
+        part = self.parts.get(name or "")
+        if part is None:
+            return {"code": 1, "text": f"this demo has no {name}"}
+        verbs = {"kill": part.kill, "pause": part.pause, "continue": part.resume, "stop": part.stop, "start": part.start}
+        if verb not in verbs or self.ended.is_set():
+            return {"code": 1, "text": "the demo is ending" if self.ended.is_set() else f"no such order as {verb}"}
+        try:
+            async with part.lock:
+                await verbs[verb]()
+        except Refused as refusal:
+            return {"code": 1, "text": str(refusal)}
+        say(f"{datetime.now().strftime('%H:%M:%S.%f')[:-3]}  demo {verb} {part.name}")
+        return {"code": 0, "text": ""}
+
+
+_HINT = f"""  www   http://{layout.SERVERS[0].address}:8081/    (www.{layout.ZONE}, by the name server {layout.DNS})
+  try   ./locum status --watch    and, elsewhere,    ./locum demo kill http    then    ./locum demo start http"""
+
+
+def _end_leftovers() -> None:
+    """End what is left of a demo whose own process is gone: we hold its addresses, so it is not there any more."""
+    left = processes.marked()
+    if left:
+        states = sorted({entry.state for entry in left})
+        say(f"ending {len(left)} processes left by a demo that is gone (state {', '.join(states)})")
+        asyncio.run(processes.gone(processes.kill(lambda: [entry.process for entry in processes.marked()]), 5.0))
+
+
+def _end_stray_store(mark: str) -> None:
+    asyncio.run(processes.gone(processes.kill(lambda: [entry.process for entry in processes.of_state(mark)]), 5.0))
+
+
+def _check_ports() -> None:
+    for endpoint in layout.endpoints():
+        if ports.is_taken(endpoint):
+            who = ports.holder(endpoint)
+            raise CannotStart(f"{endpoint} is taken by another program{f' ({who})' if who else ''}: end it, the demo needs that port")
+
+
+def main(directory: Path) -> int:
+    """Run the demo on this state directory until SIGINT; raises `CannotStart` with one line."""
+    try:
+        state = State(directory)
+        held = presence.Presence(state.directory)
+        _end_leftovers()
+        _end_stray_store(str(state.directory))
+        _check_ports()
+        replaced = state.furnish()
+    except (StateError, presence.Occupied) as error:
+        raise CannotStart(str(error)) from None
+    for line in replaced:
+        say(line)
+    # What a killed part leaves behind becomes our child, so that it can be found and collected.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    async def present() -> int:
+        async with await held.announce():
+            return await Demo(state).run()
+
+    return asyncio.run(present())

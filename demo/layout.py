@@ -1,0 +1,56 @@
+"""The paper's cluster on one machine: who lives where (P22, DESIGN section 9)."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+from demo.ports import Endpoint
+
+CLUSTER = "demo"
+ZONE = "demo.locum.test"
+OPERATOR = "operator"
+"""The name under which the command line speaks to the demo."""
+
+SDS = Endpoint("127.0.1.10", 5750)
+SDS_UPDATES = Endpoint("127.0.1.10", 5751)
+DNS = Endpoint("127.0.1.14", 10053)
+PEER_PORT = 5760
+TSIG_KEY = "locum."
+
+
+class Server(NamedTuple):
+    """One of the test-bed's three application servers, and the service whose home it is."""
+
+    name: str
+    address: str
+    service: str
+    port: int
+    program: str  # of demo/services
+    root: str  # the service's directory below the state directory
+
+    @property
+    def peers(self) -> Endpoint:
+        return Endpoint(self.address, PEER_PORT)
+
+
+SERVERS = (
+    Server("http", "127.0.1.11", "www", 8081, "demo.services.http", "files/www"),
+    Server("ftp", "127.0.1.12", "ftp", 2121, "demo.services.ftp", "files/ftp"),
+    Server("email", "127.0.1.13", "mail", 2525, "demo.services.smtp", "files/mail"),
+)
+
+PARTS = ("sds", "store", "dns", "monitor", "http", "ftp", "email")
+"""What the verbs of `locum demo` may name."""
+
+
+def endpoints() -> tuple[Endpoint, ...]:
+    """Everything that the demo will listen on; each service may come to run on each server."""
+    services = (Endpoint(server.address, other.port) for server in SERVERS for other in SERVERS)
+    return (SDS, SDS_UPDATES, DNS, DNS._replace(kind=socket.SOCK_DGRAM), *(server.peers for server in SERVERS), *services)
+
+
+def records() -> tuple[str, ...]:
+    """What the zone holds from the start: the names of the machines, its own server's apart."""
+    hosts = [("sds", SDS.address), *((server.name, server.address) for server in SERVERS)]
+    return tuple(f"{name}.{ZONE}. A {address}" for name, address in hosts)
