@@ -1,0 +1,1 @@
+"""The demo's three services as real foreground programs: HTTP, FTP and mail (P22)."""
