@@ -83,6 +83,7 @@ class GiveUp(Line, frozen=True, kw_only=True):
     service: str
     epoch: int
     reason: str
+    seen_epoch: int = 0  # a higher epoch that stands in DNS (R19)
 
 
 class AskRelease(Line, frozen=True, kw_only=True):

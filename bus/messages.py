@@ -109,7 +109,8 @@ class ServerRow(Value, frozen=True, kw_only=True):
     loadlevel: Level | None = None
     priority: int | None = None
     guards: tuple[str, ...] = ()  # which of R6 are in force
-    unable: dict[Name, Text] = {}  # service -> why this server cannot back it up
+    able: tuple[Name, ...] = ()  # the services that it can run
+    unable: dict[Name, Text] = {}  # the others, and why not
 
 
 class ServiceRow(Value, frozen=True, kw_only=True):
@@ -134,6 +135,7 @@ class Registration(Message, frozen=True, kw_only=True):
     peer_port: Port
     zone: str | None = None
     services: tuple[ServiceDefinition, ...] = ()
+    able: tuple[Name, ...] = ()  # found, not configured (P19); its own services count as able unless they stand below
     unable: dict[Name, Text] = {}
     guards: tuple[str, ...] = ()
     lease_s: Seconds  # H and S of this server, so that the SDS knows the longest G (R16)
@@ -146,6 +148,7 @@ class Loadlevel(Message, frozen=True, kw_only=True):
 
     loadlevel: Level
     seq: Count  # the newest table update seen
+    serving: dict[Name, Count] = {}  # the services that answer here, and their epochs
 
 
 class TableRequest(Message, frozen=True, kw_only=True):
@@ -156,7 +159,7 @@ class Table(Message, frozen=True, kw_only=True):
     """SDS to one: the whole table, and the answer to a registration. P7, R16."""
 
     seq: Count
-    incarnation: Count  # the incarnation that asked
+    incarnation: Count  # the incarnation whose registration this answers, else 0
     servers: tuple[ServerRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
 
@@ -258,7 +261,9 @@ class Takeover(Message, frozen=True, kw_only=True):
     number: Count
     question: Count
     knows: Count  # the incarnation of the SDS that is asked
-    silent_s: Seconds = 0.0
+    lease_s: Seconds  # H and S of the asker, to whom the grant would be a lease
+    stop_s: Seconds
+    silent_s: Seconds = 0.0  # how long nothing was heard of the holder
 
 
 class Grant(Message, frozen=True, kw_only=True):
@@ -344,6 +349,8 @@ class Released(Message, frozen=True, kw_only=True):
     epoch: Count
     grant_id: Count
     reason: Text = ""
+    failed: bool = False  # this server could not run it: prefer another
+    seen_epoch: Count = 0  # a higher epoch that stands in DNS (R19): the next grant exceeds it
 
 
 class ReleaseAcknowledged(Message, frozen=True, kw_only=True):

@@ -26,13 +26,13 @@ class Peer(msgspec.Struct, frozen=True):
 
     name: str
     part: Part
+    incarnation: int = 0  # 0: whichever is connected
 
 
 class Received(msgspec.Struct, frozen=True):
     """A message came in; its sender's key was checked at the door (R20)."""
 
     sender: Peer
-    incarnation: int
     message: Message
 
 

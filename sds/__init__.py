@@ -1,0 +1,1 @@
+"""The Service Description Server: who is here, who holds what, since which epoch."""

@@ -1,0 +1,446 @@
+"""One service on one server: what I know of it, hold of it, owe its holder, and run of it.
+
+    off --grant, lease--> starting --answers--> on --lease over, superseded--> killing --gone--> off
+                             ^                   |--planned move--> stopping --> killing
+                             |---- gone <---- killing <--its process died
+
+Rules held here: R5 (cutting off), R8 (epochs, burned epochs, equal epochs with
+different grants), R14 (*Released* only after a verified stop, repeated until
+acknowledged).  Nothing is "off" before the tether said `Gone`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from agent import channel
+from agent.holding import Choice, Holding, Out
+from agent.lease import WITNESS
+from agent.standing_in import StandingIn
+from bus.config import Timing
+from bus.messages import (
+    Acknowledgement,
+    Beat,
+    Grant,
+    Message,
+    Recorded,
+    Refusal,
+    ReleaseAcknowledged,
+    Released,
+    ReleaseService,
+    RemoveAssignment,
+    Renewed,
+    Superseded,
+    is_server,
+)
+from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
+from bus.timeline import Transition
+
+SDS = Peer("sds", "sds")
+"""Where guards and runners send what the SDS is to hear."""
+
+
+class Run(Enum):
+    """What of the service runs here."""
+
+    OFF = "off"  # verified: nothing
+    STARTING = "starting"
+    ON = "on"
+    STOPPING = "stopping"  # the runner stops it in an orderly way
+    KILLING = "killing"  # the tether was told to kill; `Gone` ends it
+
+
+class ToRunner(msgspec.Struct, frozen=True):
+    """Say this to the runner, if there is one."""
+
+    line: channel.Line
+
+
+class ToTether(msgspec.Struct, frozen=True):
+    """Say this to the tether."""
+
+    line: channel.Line
+
+
+class Release(msgspec.Struct):
+    """An epoch given up: repeated to W, once the stop is verified, until acknowledged."""
+
+    message: Released
+    verified: bool
+    next_at: float = LONG_AGO
+
+
+class Surroundings(msgspec.Struct):
+    """What the duties of one guard share."""
+
+    name: str
+    incarnation: int
+    nonce: int
+    timing: Timing
+    next_beat: Draw
+    emit: Callable[[Any], None]
+    known: bool = False  # W answered this incarnation's report (R16)
+    knows: int = 0  # the incarnation of W that we last heard (R9, R18)
+    runner_here: bool = False
+
+
+class Duty:
+    """Everything of one service on this server; `Guarding` owns one for each service."""
+
+    def __init__(self, service: str, around: Surroundings, promised_until: float) -> None:
+        self.service = service
+        self._around = around
+        self._timing = around.timing
+        self.epoch = 0  # the highest known
+        self._grant_id = 0  # of that epoch, 0 if unknown
+        self._burned = 0  # this epoch and all below are never served here (R8)
+        self.holding: Holding | None = None
+        self.standing_in = StandingIn(service, around.timing, promised_until)
+        self.choice = Choice()
+        self.run = Run.OFF
+        self._pid: int | None = None
+        self._start_after = LONG_AGO
+        self._kill_at = NEVER
+        self._exited: channel.Exited | None = None
+        self._until_said = LONG_AGO
+        self._backed_said: tuple[str, bool] | None = None
+        self._silence_noted = LONG_AGO  # the last word of the holder before the silence that was noted
+        self.releases: dict[int, Release] = {}
+
+    # -- messages
+
+    def receive(self, sender: Peer, message: Message, now: float) -> None:
+        """A message about this service."""
+        match message:
+            case Beat():
+                self._beat(sender, message, now)
+            case Acknowledgement():
+                if self._holds(message.epoch):
+                    self.holding.acknowledged(sender.name, message, now)  # type: ignore[union-attr]
+            case Renewed():
+                if self._holds(message.epoch, message.grant_id) and self.holding.renewed(message, now, self.run is Run.OFF):  # type: ignore[union-attr]
+                    self._note("continued", "the SDS still knows this epoch")
+            case Recorded():
+                if self._holds(message.epoch, message.grant_id):
+                    self._send(self.holding.record(message, now))  # type: ignore[union-attr]
+            case Grant():
+                self._grant(message, now)
+            case Refusal():
+                self._refusal(message, now)
+            case RemoveAssignment():
+                if self.standing_in.dismissed(message):
+                    self._left_role("dismissed by its holder")
+            case Superseded():
+                self._superseded(sender, message, now)
+            case ReleaseAcknowledged():
+                self.releases.pop(message.epoch, None)
+            case ReleaseService():
+                self._release_asked(sender, message, now)
+            case _:
+                pass
+        self.tick(now)
+
+    def _holds(self, epoch: int, grant_id: int | None = None) -> bool:
+        held = self.holding
+        return held is not None and held.epoch == epoch and grant_id in (None, held.grant_id)
+
+    def _beat(self, sender: Peer, beat: Beat, now: float) -> None:
+        other_grant = beat.epoch == self.epoch and self._grant_id not in (0, beat.grant_id)
+        if beat.epoch < self.epoch or other_grant:
+            self._answer_superseded(sender)
+            if other_grant:
+                self.drop("another server holds the same epoch under another grant", now)
+            return
+        self.learn(beat.epoch, now)
+        self._grant_id = beat.grant_id
+        if not self._around.known or self.holding:
+            return
+        before = self.standing_in.role
+        acknowledgement = self.standing_in.beat(beat, sender.name, now)
+        if acknowledgement:
+            self._around.emit(Send(sender, acknowledgement))
+            role = self.standing_in.role
+            if before is None or role is None or before.rank != role.rank:
+                self._say(channel.StandingIn(service=self.service, epoch=beat.epoch, holder=sender.name))
+                self._note("standing-in", f"for {sender.name}, appointment {beat.number}")
+
+    def _answer_superseded(self, sender: Peer) -> None:
+        self._around.emit(Send(sender, Superseded(service=self.service, epoch=self.epoch, grant_id=self._grant_id)))
+
+    def _superseded(self, sender: Peer, message: Superseded, now: float) -> None:
+        held = self.holding
+        if sender.part == "sds" and held and message.refused_grant_id == held.grant_id:
+            self.drop("the SDS has another grant on record", now)
+        if message.epoch > self.epoch:
+            self.learn(message.epoch, now)
+        elif message.epoch == self.epoch and held and message.grant_id not in (0, held.grant_id):
+            self.drop("another grant of the same epoch exists", now)
+
+    def learn(self, epoch: int, now: float) -> None:
+        """A higher epoch exists: whatever was ours under a lower one ends (R8)."""
+        if epoch <= self.epoch:
+            return
+        self.epoch, self._grant_id = epoch, 0
+        if self.standing_in.superseded(epoch):
+            self._left_role(f"epoch {epoch} exists")
+        if self.holding and self.holding.epoch < epoch:
+            self.drop(f"epoch {epoch} exists", now)
+
+    def _left_role(self, why: str) -> None:
+        self._say(channel.StandingIn(service=self.service, epoch=self.epoch, holder=None))
+        self._note("dismissed", why)
+
+    # -- a grant
+
+    def _grant(self, grant: Grant, now: float) -> None:
+        around = self._around
+        if grant.to_incarnation != around.incarnation or grant.epoch <= self._burned or grant.epoch < self.epoch:
+            return
+        if self.holding and self.holding.epoch >= grant.epoch:
+            return
+        if grant.epoch == self.epoch and self._grant_id not in (0, grant.grant_id):
+            return
+        asked_at = LONG_AGO
+        if grant.question:
+            asked = self.standing_in.granted(grant.question)
+            if asked is None:
+                return
+            asked_at = asked
+        self.learn(grant.epoch, now)
+        self._grant_id = grant.grant_id
+        self._start_after = LONG_AGO if grant.clean else self.standing_in.promise.until
+        self.standing_in.role = None
+        self.holding = Holding(grant, self._timing, self.choice, around.next_beat, around.nonce, now)
+        self.holding.leases.grant(WITNESS, asked_at + self._timing.lease_s)
+        self._backed_said = None
+        self._note("holding", "the SDS granted it" + (" after a release" if grant.clean else ""))
+
+    def _refusal(self, refusal: Refusal, now: float) -> None:
+        if self.standing_in.refused(refusal):
+            self._left_role("the SDS has another secondary on record")
+        self.learn(refusal.epoch, now)
+
+    # -- giving up
+
+    def drop(self, why: str, now: float, *, orderly: bool = False, failed: bool = False, seen_epoch: int = 0) -> None:
+        """Hold no longer: stop, verify, then repeat *Released* (R8, R14)."""
+        held = self.holding
+        if held is None:
+            return
+        stop_by = min(held.serve_until(), now + self._timing.lease_s)
+        self._burned = max(self._burned, held.epoch)
+        self.holding = None
+        message = Released(service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=why, failed=failed, seen_epoch=seen_epoch)
+        self.releases[held.epoch] = Release(message, verified=self.run is Run.OFF)
+        self._note("stopping", why, held.epoch)
+        if self.run is Run.OFF:
+            self._say(channel.Ended(service=self.service, epoch=held.epoch))
+        elif self.run is Run.ON and orderly and self._around.runner_here and stop_by > now:
+            self.run, self._kill_at = Run.STOPPING, stop_by
+            self._say(channel.Stop(service=self.service, epoch=held.epoch, within_s=stop_by - now))
+        elif self.run is not Run.KILLING:
+            self._kill()
+
+    def _kill(self) -> None:
+        self.run, self._kill_at = Run.KILLING, NEVER
+        self._until_said = LONG_AGO
+        self._around.emit(ToTether(channel.Kill(service=self.service)))
+
+    def _gone(self) -> None:
+        """The stop is verified."""
+        was_up = self.run in (Run.ON, Run.STARTING)
+        self.run, self._pid, self._kill_at = Run.OFF, None, NEVER
+        for release in self.releases.values():
+            release.verified = True
+        held = self.holding
+        exited, self._exited = self._exited, None
+        if held and was_up:
+            held.lapse()
+            self._note("lapsed", "the tether ended it, since this guard was late")
+        if held and exited and not held.lapsed:
+            self.run = Run.STARTING
+            self._say(exited)
+            return
+        self._say(channel.Ended(service=self.service, epoch=held.epoch if held else self.epoch))
+
+    # -- planned moves
+
+    def _release_asked(self, sender: Peer, message: ReleaseService, now: float) -> None:
+        """The target of a planned move asks (P15)."""
+        if self._holds(message.epoch) and sender.name in self.choice.names and self.holding and not self.holding.target:
+            self.holding.move(sender.name, now)
+            self._note("move", f"{sender.name} asks for it")
+
+    def hand_over(self, now: float) -> None:
+        """This server is to end: move the service to its secondary, or give it up (R14)."""
+        held = self.holding
+        if held is None or held.target:
+            return
+        target = held.recorded if is_server(held.recorded) else next(iter(self.choice.names), None)
+        if target and self.run is Run.ON:
+            held.move(target, now)
+        else:
+            self.drop("this server is ending", now, orderly=True)
+
+    # -- the runner and the tether
+
+    def from_runner(self, line: channel.Line, now: float) -> None:
+        """The runner says something about this service."""
+        match line:
+            case channel.Candidates():
+                self.choice.names, self.choice.better, self.choice.known_at = line.names, line.better, now
+            case channel.Spawn():
+                self._spawn(line, now)
+            case channel.Serving():
+                if self._holds(line.epoch) and self.run is Run.STARTING:
+                    self.run = Run.ON
+            case channel.Stopped():
+                if self.run is Run.STOPPING:
+                    self._kill()
+            case channel.GiveUp():
+                if self._holds(line.epoch):
+                    self.drop(line.reason, now, failed=True, seen_epoch=line.seen_epoch)
+            case channel.AskRelease():
+                message = ReleaseService(service=self.service, epoch=line.epoch)
+                self._around.emit(Send(Peer(line.holder, "guard"), message))
+            case _:
+                pass
+        self.tick(now)
+
+    def _spawn(self, line: channel.Spawn, now: float) -> None:
+        """Let the start pass only while there is a lease: nothing else keeps a slow runner from a late start."""
+        held = self.holding
+        permitted = held and (held.epoch, held.grant_id) == (line.epoch, line.grant_id) and self.run is Run.STARTING
+        if held is None or not permitted or held.serve_until() <= now:
+            self._say(channel.SpawnFailed(service=self.service, epoch=line.epoch, reason="no lease for it any more"))
+            return
+        self._say_until(held.serve_until())
+        self._around.emit(ToTether(line))
+
+    def from_tether(self, line: channel.Line, now: float) -> None:
+        """The tether says something about this service."""
+        match line:
+            case channel.Spawned():
+                self._pid = line.pid
+                self._say(line)
+            case channel.SpawnFailed():
+                self._say(line)
+            case channel.Exited():
+                self._process_ended(line)
+            case channel.Gone():
+                self._gone()
+            case _:
+                pass
+        self.tick(now)
+
+    def _process_ended(self, line: channel.Exited) -> None:
+        """The main process is dead; what it left behind is killed before anything starts again."""
+        if line.pid != self._pid:
+            return
+        if self.run in (Run.ON, Run.STARTING):
+            self._exited = line
+            self._kill()
+        elif self.run is Run.STOPPING:
+            self._kill()
+
+    def welcome_runner(self) -> None:
+        """A runner came, perhaps a new one: tell it what is held and what runs (R4)."""
+        held = self.holding
+        if held and self.run in (Run.STARTING, Run.ON):
+            self._start(held)
+        elif self.run is Run.STOPPING:
+            self._kill()
+        role = self.standing_in.role
+        if role:
+            self._say(channel.StandingIn(service=self.service, epoch=role.epoch, holder=role.holder))
+        self._backed_said = None
+
+    def _start(self, held: Holding) -> None:
+        self._say(channel.Start(service=self.service, epoch=held.epoch, grant_id=held.grant_id, definition=held.definition, pid=self._pid))
+
+    # -- time
+
+    def gap(self, now: float) -> None:
+        """R7."""
+        self.standing_in.gap(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due; called after every event too, so that nothing waits for its beat."""
+        if self.run is Run.STOPPING and now >= self._kill_at:
+            self._kill()
+        if self.releases:
+            self._repeat_releases(now)
+        if self.holding:
+            self._tick_holding(self.holding, now)
+        elif self._around.known:
+            question = self.standing_in.question(self.epoch, self._around.knows, now)
+            if question:
+                self._ask(question, now)
+
+    def _ask(self, question: Message, now: float) -> None:
+        if self._silence_noted != self.standing_in.heard_at:
+            self._silence_noted = self.standing_in.heard_at
+            self._note("asking", f"nothing from the holder for {now - self.standing_in.heard_at:.2f} s")
+        self._around.emit(Send(SDS, question))
+
+    def _repeat_releases(self, now: float) -> None:
+        for release in self.releases.values():
+            if release.verified and now >= release.next_at:
+                release.next_at = now + self._timing.beat_s
+                self._around.emit(Send(SDS, release.message))
+
+    def _tick_holding(self, held: Holding, now: float) -> None:
+        if self.run in (Run.STARTING, Run.ON) and held.serve_until() <= now:
+            held.lapse()
+            self._note("lapsed", f"no acknowledgement left of {', '.join(sorted(held.voters()))} or the SDS")
+            self._kill()
+        elif self.run is Run.OFF and held.serve_until() > now and now > self._start_after and self._around.runner_here:
+            self.run = Run.STARTING
+            self._start(held)
+        if self.run is Run.ON and held.ready_to_move(now):
+            self.drop(f"planned move to {held.target}", now, orderly=True)
+            return
+        self._send(held.tick(self.run is Run.ON, now))
+        if self.run in (Run.STARTING, Run.ON):
+            self._say_until(held.serve_until())
+        backed = (held.recorded, bool(held.undecided))
+        if backed != self._backed_said:
+            self._backed_said = backed
+            self._say(channel.Backed(service=self.service, epoch=held.epoch, secondary=held.recorded, changing=bool(held.undecided)))
+
+    def _say_until(self, until: float) -> None:
+        if until != self._until_said:
+            self._until_said = until
+            self._around.emit(ToTether(channel.Until(service=self.service, until_at=until)))
+
+    def wake_at(self, now: float) -> float:
+        """When to look again."""
+        due = self._kill_at
+        for release in self.releases.values():
+            if release.verified:
+                due = min(due, release.next_at)
+        if self.holding:
+            due = min(due, self.holding.wake_at(now))
+            if self.run is Run.OFF and self._start_after > now:
+                due = min(due, self._start_after + 1e-6)
+        elif self._around.known:
+            due = min(due, self.standing_in.wake_at(self.epoch))
+        return due
+
+    # -- saying
+
+    def _send(self, out: Out) -> None:
+        for voter, message in out:
+            self._around.emit(Send(SDS if voter == WITNESS else Peer(voter, "guard"), message))
+
+    def _say(self, line: channel.Line) -> None:
+        self._around.emit(ToRunner(line))
+
+    def _note(self, kind: str, text: str, epoch: int | None = None) -> None:
+        held = self.holding
+        shown = epoch if epoch is not None else (held.epoch if held else self.epoch)
+        self._around.emit(Note(Transition(kind=kind, server=self._around.name, service=self.service, epoch=shown, text=text)))

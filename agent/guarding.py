@@ -1,0 +1,207 @@
+"""The guard's decisions: which duty each event concerns, and what the SDS must hear.
+
+Rules held here: R7 (a late guard drains first and judges nobody across the
+gap), R16 (a new incarnation holds nothing, has as good as promised for one G,
+and acknowledges nothing before W answered its report), R18 (reports name the
+SDS that was last heard; a lower SDS is ignored).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agent import channel
+from agent.duty import SDS, Duty, Run, Surroundings, ToRunner
+from bus.config import Timing
+from bus.messages import AreYouThere, Epochs, Hold, Message, Rejection, Report
+from bus.step import NEVER, Peer, Received, Send, Tick
+
+
+class FromRunner(msgspec.Struct, frozen=True):
+    """The runner said something."""
+
+    line: channel.Line
+
+
+class FromTether(msgspec.Struct, frozen=True):
+    """The tether said something."""
+
+    line: channel.Line
+
+
+class RunnerLost(msgspec.Struct, frozen=True):
+    """The runner's line ended."""
+
+
+class Quit(msgspec.Struct, frozen=True):
+    """This guard may not go on; `beyond` is the incarnation that the next one must exceed."""
+
+    reason: str
+    beyond: int = 0
+
+
+class Guarding:
+    """All duties of one guard.
+
+    `incarnation` is higher than any earlier one of this server; `nonce` is
+    drawn anew by each guard (R21).
+    """
+
+    def __init__(self, name: str, incarnation: int, nonce: int, timing: Timing, now: float) -> None:
+        self._timing = timing
+        self._actions: list[Any] = []
+        self._beat = 0
+        self._around = Surroundings(name, incarnation, nonce, timing, self._next_beat, self._emit)
+        self._promised_until = now + timing.promise_s
+        self.duties: dict[str, Duty] = {}
+        self._wake_at = now
+        self._report_at = now
+        self._runner_lost_at = now
+        self._hand_over_by: float | None = None
+        self._handed_over_said = False
+
+    def _next_beat(self) -> int:
+        self._beat += 1
+        return self._beat
+
+    def _emit(self, action: Any) -> None:
+        self._actions.append(action)
+
+    def duty(self, service: str) -> Duty:
+        """The duty for this service; made when first heard of."""
+        found = self.duties.get(service)
+        if found is None:
+            found = self.duties[service] = Duty(service, self._around, self._promised_until)
+        return found
+
+    @property
+    def wake_at(self) -> float:
+        """When to step with a `Tick`."""
+        return self._wake_at
+
+    def step(self, event: Any, now: float) -> list[Any]:
+        """One event; what to do about it."""
+        self._actions = []
+        match event:
+            case Received():
+                self._receive(event.sender, event.message, now)
+            case Tick():
+                self._tick(now)
+            case FromRunner():
+                self._from_runner(event.line, now)
+            case FromTether():
+                self._from_tether(event.line, now)
+            case RunnerLost():
+                self._around.runner_here = False
+                self._runner_lost_at = now
+            case _:
+                raise AssertionError(f"a guard gets no {event!r}")
+        self._set_alarm(now)
+        return self._actions
+
+    # -- messages
+
+    def _receive(self, sender: Peer, message: Message, now: float) -> None:
+        if sender.part == "sds":
+            if sender.incarnation < self._around.knows:
+                return
+            if sender.incarnation > self._around.knows:
+                self._around.knows = sender.incarnation
+                self._report_at = now
+        match message:
+            case Epochs():
+                self._epochs(message, now)
+            case AreYouThere():
+                self._report(now)
+            case Rejection():
+                self._rejected(message)
+            case _:
+                self.duty(message.service).receive(sender, message, now)  # type: ignore[attr-defined]
+        if now >= self._report_at:
+            self._report(now)
+
+    def _epochs(self, message: Epochs, now: float) -> None:
+        if message.incarnation != self._around.incarnation:
+            return
+        self._around.known = True
+        for service, epoch in message.epochs.items():
+            self.duty(service).learn(epoch, now)
+
+    def _rejected(self, message: Rejection) -> None:
+        if message.code in ("stale-incarnation", "name-taken", "cluster", "version"):
+            self._emit(Quit(message.text, message.highest))
+
+    def _report(self, now: float) -> None:
+        self._report_at = now + self._timing.loadlevel_s
+        holds = tuple(
+            Hold(
+                service=duty.service,
+                epoch=duty.holding.epoch,
+                grant_id=duty.holding.grant_id,
+                number=duty.holding.recorded_number,
+                secondary=duty.holding.recorded,
+            )
+            for duty in self.duties.values()
+            if duty.holding
+        )
+        self._emit(Send(SDS, Report(knows=self._around.knows, holds=holds)))
+
+    # -- runner and tether
+
+    def _from_runner(self, line: channel.Line, now: float) -> None:
+        match line:
+            case channel.HandOver():
+                self._hand_over_by = now + max(16 * self._timing.promise_s, 4.0)
+                self._hand_over(self._hand_over_by, now)
+            case channel.Peers():
+                pass
+            case _:
+                self.duty(line.service).from_runner(line, now)  # type: ignore[attr-defined]
+
+    def _from_tether(self, line: channel.Line, now: float) -> None:
+        if isinstance(line, channel.RunnerUp):
+            self._around.runner_here = True
+            self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
+            for duty in self.duties.values():
+                duty.welcome_runner()
+        else:
+            self.duty(line.service).from_tether(line, now)  # type: ignore[attr-defined]
+
+    # -- time
+
+    def _tick(self, now: float) -> None:
+        if now - self._wake_at > self._timing.lease_s / 2:
+            for duty in self.duties.values():
+                duty.gap(now)
+        if now >= self._report_at:
+            self._report(now)
+        away = not self._around.runner_here and now - self._runner_lost_at > self._timing.runner_grace_s
+        for duty in self.duties.values():
+            if away and duty.holding:
+                duty.drop(f"the runner is away for {now - self._runner_lost_at:.1f} s", now, failed=True)
+            duty.tick(now)
+        if self._hand_over_by is not None:
+            self._hand_over(self._hand_over_by, now)
+
+    def _hand_over(self, by: float, now: float) -> None:
+        """Move what is held; what nobody took in time is given up."""
+        for duty in self.duties.values():
+            if now < by:
+                duty.hand_over(now)
+            else:
+                duty.drop("this server is ending, and nobody took over in time", now, orderly=True)
+        busy = any(duty.holding or duty.releases or duty.run is not Run.OFF for duty in self.duties.values())
+        if not busy and not self._handed_over_said:
+            self._handed_over_said = True
+            self._emit(ToRunner(channel.HandedOver()))
+
+    def _set_alarm(self, now: float) -> None:
+        due = min((duty.wake_at(now) for duty in self.duties.values()), default=NEVER)
+        due = min(due, self._report_at)
+        if not self._around.runner_here and any(duty.holding for duty in self.duties.values()):
+            due = min(due, max(self._runner_lost_at + self._timing.runner_grace_s + 1e-6, now + self._timing.tick_s))
+        if self._hand_over_by is not None and not self._handed_over_said:
+            due = min(due, now + self._timing.beat_s)
+        self._wake_at = due

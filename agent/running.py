@@ -1,0 +1,305 @@
+"""The runner's decisions: joining, choosing, and what to tell guard and SDS.
+
+    Welcome --> Registration, repeated until the table answers it (P6)
+    table   --> peers and candidates for the guard; moves that this server is to ask for (P15)
+    Start   --> `Takeover` of that service
+    SIGTERM --> hand over, then exit
+
+Nothing here can make two servers serve: the guard and the SDS see to that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agent import channel
+from agent.choosing import Choosing, ChoosingSettings
+from agent.duty import SDS
+from agent.takeover import Checked, Named, Stage, Surveyed, Takeover, ToGuard, ToHistory
+from bus.config import Timing
+from bus.messages import (
+    ALONE,
+    NOBODY,
+    Happened,
+    Loadlevel,
+    Message,
+    Registration,
+    ServiceDefinition,
+    Table,
+    TableRequest,
+    TableUpdate,
+)
+from bus.step import LONG_AGO, NEVER, Peer, Received, Send, Tick
+from bus.table_copy import TableCopy
+
+REGISTER_EVERY_S = 0.5
+"""Between two registrations that nobody answered."""
+
+
+class FromGuard(msgspec.Struct, frozen=True):
+    """The guard said something."""
+
+    line: channel.Line
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A new loadlevel was measured, 0..1."""
+
+    loadlevel: float
+
+
+class Ability(msgspec.Struct, frozen=True):
+    """What this server can run, and why it cannot run the rest (P19)."""
+
+    able: tuple[str, ...]
+    unable: dict[str, str]
+
+
+class Terminate(msgspec.Struct, frozen=True):
+    """This agent is to end."""
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """Everything is handed over: end the process with this code."""
+
+    code: int
+
+
+class ServicesChanged(msgspec.Struct, frozen=True):
+    """The services of the table changed: look anew at what this server can run."""
+
+    definitions: tuple[ServiceDefinition, ...]
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What this server says of itself."""
+
+    name: str
+    address: str
+    peer_port: int
+    services: tuple[ServiceDefinition, ...]
+    zone: str | None = None
+    guards: tuple[str, ...] = ()
+
+
+class Backing(msgspec.Struct, frozen=True):
+    """The secondary on record of a service held here."""
+
+    secondary: str = NOBODY
+    changing: bool = False
+
+
+class Running:
+    """Everything that the runner of one server decides."""
+
+    def __init__(self, offer: Offer, timing: Timing, choosing: ChoosingSettings, now: float) -> None:
+        self._offer = offer
+        self._timing = timing
+        self._choosing_settings = choosing
+        self.table = TableCopy()
+        self.takeovers: dict[str, Takeover] = {}
+        self._choosing: dict[str, Choosing] = {}
+        self._backing: dict[str, Backing] = {}
+        self._incarnation: int | None = None
+        self._sds_incarnation = 0
+        self._sds_heard_at = LONG_AGO
+        self._answered = False
+        self._ability = Ability(tuple(sorted(service.name for service in offer.services)), {})
+        self._loadlevel = 0.0
+        self._draining = False
+        self._register_at = now
+        self._loadlevel_at = now
+        self._peers_said: dict[str, channel.PeerAddress] | None = None
+        self._definitions: tuple[ServiceDefinition, ...] = ()
+        self._serving_said: dict[str, int] = {}
+        self._actions: list[Any] = []
+        self.wake_at = now
+
+    def step(self, event: Any, now: float) -> list[Any]:
+        """One event; what to do about it."""
+        self._actions = []
+        match event:
+            case Received():
+                self._receive(event.sender, event.message, now)
+            case FromGuard():
+                self._from_guard(event.line, now)
+            case Surveyed() | Checked() | Named():
+                self._takeover(event.service, event, now)
+            case Loaded():
+                self._loadlevel = event.loadlevel
+            case Ability():
+                self._able(event, now)
+            case Terminate():
+                self._terminate(now)
+            case Tick():
+                for service in list(self.takeovers):
+                    self._takeover(service, event, now)
+            case _:
+                raise AssertionError(f"a runner gets no {event!r}")
+        self._periodic(now)
+        self._set_alarm()
+        return self._actions
+
+    # -- the SDS
+
+    def _receive(self, sender: Peer, message: Message, now: float) -> None:
+        if sender.part == "sds":
+            if sender.incarnation < self._sds_incarnation:
+                return
+            if sender.incarnation > self._sds_incarnation:
+                self._sds_incarnation = sender.incarnation
+                self._answered, self._register_at = False, now
+            self._sds_heard_at = now
+        match message:
+            case Table():
+                if message.incarnation == self._incarnation:
+                    self._answered = True
+                self.table.take(message)
+                self._look_at_table(now)
+            case TableUpdate():
+                if not self.table.follow(message):
+                    self._actions.append(Send(SDS, TableRequest()))
+                elif message.servers or message.services or message.left:
+                    self._look_at_table(now)
+            case _:
+                pass
+
+    def _look_at_table(self, now: float) -> None:
+        peers = {
+            row.name: channel.PeerAddress(row.address, row.peer_port, row.public_key)
+            for row in self.table.servers.values()
+            if row.name != self._offer.name and row.public_key
+        }
+        if peers != self._peers_said:
+            self._peers_said = peers
+            self._say(channel.Peers(peers=peers))
+        definitions = tuple(row.definition for row in self.table.services.values())
+        if definitions != self._definitions:
+            self._definitions = definitions
+            self._actions.append(ServicesChanged(definitions))
+        for service in self._backing:
+            self._say_candidates(service, now)
+        self._ask_for_moves()
+
+    def _ask_for_moves(self) -> None:
+        """The target of a planned move asks its holder (P15)."""
+        for row in self.table.services.values():
+            if row.move_to == self._offer.name and row.holder not in (None, self._offer.name):
+                self._say(channel.AskRelease(service=row.definition.name, holder=row.holder or "", epoch=row.epoch))
+
+    def _say_candidates(self, service: str, now: float) -> None:
+        """Only while the SDS is heard: an old table must not make a holder believe that it is alone."""
+        if now - self._sds_heard_at > self._timing.silent_s or not self._answered:
+            return
+        choosing = self._choosing.setdefault(service, Choosing(self._choosing_settings))
+        servers = self.table.servers
+        ranked = choosing.rank(service, self._offer.name, servers)
+        backing = self._backing[service]
+        better = None if backing.changing else choosing.better(ranked, backing.secondary, servers, now)
+        self._say(channel.Candidates(service=service, names=ranked, better=better))
+
+    # -- the guard
+
+    def _from_guard(self, line: channel.Line, now: float) -> None:
+        match line:
+            case channel.Welcome():
+                self._incarnation, self._answered = line.incarnation, False
+                self._register_at = self._loadlevel_at = now
+                if self._draining:
+                    self._say(channel.HandOver())
+            case channel.Tell():
+                transition = line.transition
+                self._happened(
+                    Happened(
+                        kind=transition.kind,
+                        service=transition.service,
+                        epoch=transition.epoch,
+                        text=transition.text[:2_000],
+                        evidence=transition.evidence,
+                    )
+                )
+            case channel.HandedOver():
+                self._actions.append(Exit(0))
+            case channel.Backed():
+                self._backing[line.service] = Backing(line.secondary, line.changing)
+                if line.secondary in (NOBODY, ALONE):
+                    self._say_candidates(line.service, now)
+            case channel.StandingIn():
+                pass
+            case _:
+                service: str = line.service  # type: ignore[attr-defined]
+                if isinstance(line, channel.Start):
+                    self._backing.setdefault(service, Backing())
+                    self._say_candidates(service, now)
+                elif isinstance(line, channel.Ended | channel.Stop):
+                    self._backing.pop(service, None)
+                self._takeover(service, line, now)
+
+    def _takeover(self, service: str, event: Any, now: float) -> None:
+        takeover = self.takeovers.setdefault(service, Takeover(service))
+        for action in takeover.step(event, now):
+            if isinstance(action, ToHistory):
+                self._happened(action.message)
+            else:
+                self._actions.append(action)
+
+    def _happened(self, message: Happened) -> None:
+        self._actions.append(Send(SDS, message))
+
+    # -- itself
+
+    def _able(self, ability: Ability, now: float) -> None:
+        if ability != self._ability:
+            self._ability = ability
+            self._register_at, self._answered = now, False
+
+    def _terminate(self, now: float) -> None:
+        if not self._draining:
+            self._draining = True
+            self._register_at, self._answered = now, False
+            self._say(channel.HandOver())
+
+    # -- time
+
+    def _periodic(self, now: float) -> None:
+        if self._incarnation is None:
+            return
+        if not self._answered and now >= self._register_at:
+            self._register_at = now + REGISTER_EVERY_S
+            self._actions.append(Send(SDS, self._registration()))
+        serving = {t.service: t.order.epoch for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING}
+        if now >= self._loadlevel_at or serving != self._serving_said:
+            self._loadlevel_at = now + self._timing.loadlevel_s
+            self._serving_said = serving
+            self._actions.append(Send(SDS, Loadlevel(loadlevel=self._loadlevel, seq=self.table.seq or 0, serving=serving)))
+            for service in self._backing:
+                self._say_candidates(service, now)
+            self._ask_for_moves()
+
+    def _registration(self) -> Registration:
+        offer = self._offer
+        return Registration(
+            address=offer.address,
+            peer_port=offer.peer_port,
+            zone=offer.zone,
+            services=offer.services,
+            able=self._ability.able,
+            unable={service: why[:2_000] for service, why in self._ability.unable.items()},
+            guards=offer.guards,
+            lease_s=self._timing.lease_s,
+            stop_s=self._timing.stop_s,
+            draining=self._draining,
+        )
+
+    def _set_alarm(self) -> None:
+        due = min((takeover.wake_at for takeover in self.takeovers.values()), default=NEVER)
+        if self._incarnation is not None:
+            due = min(due, self._loadlevel_at)
+            if not self._answered:
+                due = min(due, self._register_at)
+        self.wake_at = due
+
+    def _say(self, line: channel.Line) -> None:
+        self._actions.append(ToGuard(line))

@@ -1,0 +1,338 @@
+"""Start, check, name, announce one service, and every way in which that fails: P12-P14.
+
+    idle --Start--> surveying --free--> starting --spawned--> checking --answers--> serving
+      ^                |                   ^                     |                    |
+      |                |--foreign          |--- died, within the restart budget ------|
+      |<--Ended--------+------------------ gave up (the guard releases: R4, R14) -----|
+
+The guard decides whether the service may run; this machine decides how it is
+brought up, and when to say that it cannot be.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from agent import channel
+from bus.messages import Happened, ServiceDefinition
+from bus.step import NEVER
+
+CHECK_EVERY_S = 0.02
+"""Between two checks of a service that is starting."""
+
+WATCH_EVERY_S = 1.0
+"""Between two checks of a service that serves."""
+
+FAILED_CHECKS = 3
+"""So many refusals in a row, while it serves, and its process is killed and started anew."""
+
+NAME_EVERY_S = 0.5
+"""Between two attempts to write a name."""
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """Look whether anything foreign stands where this service would run; answer `Surveyed` (R17)."""
+
+    definition: ServiceDefinition
+    epoch: int
+
+
+class Surveyed(msgspec.Struct, frozen=True):
+    """The answer: `foreign` says what is there, None that the place is free."""
+
+    service: str
+    epoch: int
+    foreign: str | None
+
+
+class Check(msgspec.Struct, frozen=True):
+    """Ask the service whether it answers; answer `Checked`."""
+
+    definition: ServiceDefinition
+    epoch: int
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """True: it answers; False: it clearly does not; None: it took too long to know."""
+
+    service: str
+    epoch: int
+    answers: bool | None
+    text: str = ""
+
+
+class StopProgram(msgspec.Struct, frozen=True):
+    """Run the driver's stop; say `Stopped` to the guard when it is done."""
+
+    definition: ServiceDefinition
+    epoch: int
+    pid: int | None
+    within_s: float
+
+
+class KillProgram(msgspec.Struct, frozen=True):
+    """SIGKILL the main process: its death is news that comes back as `Exited`."""
+
+    pid: int
+
+
+class PointName(msgspec.Struct, frozen=True):
+    """Repoint the service's name to this server (P5, R19); answer `Named`."""
+
+    definition: ServiceDefinition
+    epoch: int
+
+
+class Named(msgspec.Struct, frozen=True):
+    """The answer: done, or a higher epoch stands there, or why not."""
+
+    service: str
+    epoch: int
+    done: bool
+    higher_epoch: int = 0
+    text: str = ""
+
+
+class ToGuard(msgspec.Struct, frozen=True):
+    """Say this to the guard."""
+
+    line: channel.Line
+
+
+class ToHistory(msgspec.Struct, frozen=True):
+    """Tell the SDS that this happened."""
+
+    message: Happened
+
+
+class Stage(Enum):
+    """How far the service is."""
+
+    IDLE = "idle"
+    SURVEYING = "surveying"
+    STARTING = "starting"
+    CHECKING = "checking"
+    SERVING = "serving"
+    STOPPING = "stopping"
+
+
+class Takeover:
+    """One service on this server, under whichever epoch the guard names."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.stage = Stage.IDLE
+        self.order: channel.Start | None = None
+        self._pid: int | None = None
+        self._deadline = NEVER
+        self._next_check_at = NEVER
+        self._next_name_at = NEVER
+        self._respawn_at = NEVER
+        self._refusals = 0
+        self._unnamed_told = False
+        self._starts: list[float] = []
+        self._last_trouble = ""
+        self._actions: list[Any] = []
+
+    @property
+    def wake_at(self) -> float:
+        """When to step with a `Tick`."""
+        return min(self._deadline, self._next_check_at, self._next_name_at, self._respawn_at)
+
+    def step(self, event: Any, now: float) -> list[Any]:
+        """One event; what to do about it."""
+        self._actions = []
+        match event:
+            case channel.Start():
+                self._begin(event, now)
+            case channel.Stop():
+                self._stop(event)
+            case channel.Ended():
+                self._end()
+            case Surveyed() | Checked() | Named() | channel.Spawned() | channel.SpawnFailed() | channel.Exited():
+                if self.order and event.epoch == self.order.epoch:
+                    self._news(event, now)
+            case _:
+                pass
+        self._due(now)
+        return self._actions
+
+    def _news(self, event: Any, now: float) -> None:
+        match event:
+            case Surveyed():
+                self._surveyed(event, now)
+            case channel.Spawned():
+                self._spawned(event, now)
+            case channel.SpawnFailed():
+                self._spawn_failed(event, now)
+            case Checked():
+                self._checked(event, now)
+            case channel.Exited():
+                self._exited(event, now)
+            case Named():
+                self._named(event, now)
+
+    # -- bringing up
+
+    def _begin(self, order: channel.Start, now: float) -> None:
+        if self.order is None or self.order.epoch != order.epoch:
+            self._starts.clear()
+        self._end()
+        self.order, self._pid = order, order.pid
+        self._deadline = now + order.definition.start_limit_s
+        if order.pid is None:
+            self.stage = Stage.SURVEYING
+            self._actions.append(Survey(order.definition, order.epoch))
+        else:
+            self.stage, self._next_check_at = Stage.CHECKING, now
+
+    def _surveyed(self, event: Surveyed, now: float) -> None:
+        if self.stage is not Stage.SURVEYING:
+            return
+        if event.foreign:
+            self._give_up(event.foreign)
+        else:
+            self._say_happened("starting", "by the command driver")
+            self._spawn(now)
+
+    def _spawn(self, now: float) -> None:
+        order = self.order
+        assert order is not None
+        self.stage, self._next_check_at, self._respawn_at = Stage.STARTING, NEVER, NEVER
+        self._starts = [at for at in self._starts if now - at < order.definition.restart_window_s] + [now]
+        self._actions.append(
+            ToGuard(
+                channel.Spawn(
+                    service=self.service,
+                    epoch=order.epoch,
+                    grant_id=order.grant_id,
+                    argv=order.definition.start,
+                    environment=order.definition.environment,
+                    output="",
+                )
+            )
+        )
+
+    def _spawned(self, event: channel.Spawned, now: float) -> None:
+        if self.stage is Stage.STARTING:
+            self._pid = event.pid
+            self.stage, self._next_check_at = Stage.CHECKING, now
+
+    def _spawn_failed(self, event: channel.SpawnFailed, now: float) -> None:
+        if self.stage is Stage.STARTING:
+            self._last_trouble = event.reason
+            self._try_again(now)
+
+    def _checked(self, event: Checked, now: float) -> None:
+        if self.stage is Stage.CHECKING:
+            if event.answers:
+                self._serve(now)
+            else:
+                self._last_trouble = event.text
+                self._next_check_at = now + CHECK_EVERY_S
+        elif self.stage is Stage.SERVING:
+            self._next_check_at = now + WATCH_EVERY_S
+            self._refusals = self._refusals + 1 if event.answers is False else 0
+            if self._refusals >= FAILED_CHECKS and self._pid is not None:
+                self._refusals = 0
+                self._say_happened("restarted", f"its process lives but does not answer: {event.text}")
+                self._actions.append(KillProgram(self._pid))
+
+    def _serve(self, now: float) -> None:
+        assert self.order is not None
+        self.stage, self._deadline, self._refusals = Stage.SERVING, NEVER, 0
+        self._next_check_at, self._next_name_at = now + WATCH_EVERY_S, now
+        self._actions.append(ToGuard(channel.Serving(service=self.service, epoch=self.order.epoch)))
+        self._say_happened("serving", f"{self.order.definition.fqdn} answers here")
+
+    # -- what goes wrong
+
+    def _exited(self, event: channel.Exited, now: float) -> None:
+        if self.stage is Stage.STOPPING:
+            return
+        how = f"signal {-event.status}" if event.status < 0 else f"status {event.status}"
+        self._last_trouble = f"its process ended with {how}"
+        self._pid = None
+        self._try_again(now)
+
+    def _try_again(self, now: float) -> None:
+        """Restart in place while the budget lasts, then hand over (section 5)."""
+        order = self.order
+        assert order is not None
+        limit = order.definition.restart_limit
+        recent = [at for at in self._starts if now - at < order.definition.restart_window_s]
+        if len(recent) > limit:
+            self._give_up(f"{self._last_trouble}, {len(recent)} times within {order.definition.restart_window_s:g} s")
+            return
+        self._say_happened("restarted", self._last_trouble)
+        self._deadline = now + order.definition.start_limit_s
+        self.stage, self._next_check_at = Stage.STARTING, NEVER
+        immediately = len(recent) <= 1
+        self._respawn_at = now if immediately else now + 0.05 * 2 ** min(len(recent), 6)
+
+    def _give_up(self, reason: str, seen_epoch: int = 0) -> None:
+        order = self.order
+        assert order is not None
+        self._say_happened("start-failed", reason)
+        line = channel.GiveUp(service=self.service, epoch=order.epoch, reason=reason, seen_epoch=seen_epoch)
+        self._actions.append(ToGuard(line))
+        self.stage = Stage.STOPPING
+        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
+
+    # -- the name
+
+    def _named(self, event: Named, now: float) -> None:
+        if self.stage is not Stage.SERVING:
+            return
+        if event.done:
+            self._unnamed_told = False
+            self._say_happened("named", event.text)
+        elif event.higher_epoch:
+            self._give_up(f"its name shows epoch {event.higher_epoch}: this holder is stale", event.higher_epoch)
+        else:
+            if not self._unnamed_told:
+                self._say_happened("unnamed", event.text)
+            self._unnamed_told = True
+            self._next_name_at = now + NAME_EVERY_S
+
+    # -- the end
+
+    def _stop(self, event: channel.Stop) -> None:
+        order = self.order
+        if order is None or event.epoch != order.epoch:
+            self._actions.append(ToGuard(channel.Stopped(service=self.service, epoch=event.epoch)))
+            return
+        self.stage = Stage.STOPPING
+        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
+        self._actions.append(StopProgram(order.definition, order.epoch, self._pid, event.within_s))
+
+    def _end(self) -> None:
+        self.stage, self.order, self._pid = Stage.IDLE, None, None
+        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
+        self._refusals, self._unnamed_told = 0, False
+
+    # -- time
+
+    def _due(self, now: float) -> None:
+        order = self.order
+        if order is None:
+            return
+        if now >= self._deadline and self.stage is not Stage.SERVING:
+            limit_s = order.definition.start_limit_s
+            self._give_up(f"it did not answer within {limit_s:g} s" + (f": {self._last_trouble}" if self._last_trouble else ""))
+            return
+        if now >= self._respawn_at:
+            self._spawn(now)
+        if now >= self._next_check_at:
+            self._next_check_at = NEVER
+            self._actions.append(Check(order.definition, order.epoch))
+        if now >= self._next_name_at:
+            self._next_name_at = NEVER
+            self._actions.append(PointName(order.definition, order.epoch))
+
+    def _say_happened(self, kind: str, text: str) -> None:
+        epoch = self.order.epoch if self.order else None
+        self._actions.append(ToHistory(Happened(kind=kind, service=self.service, epoch=epoch, text=text[:2_000])))

@@ -1,0 +1,337 @@
+"""The Service Description Server as one machine: each message to the part that decides.
+
+    Report, Registration, Loadlevel -> membership      who is here
+    Renewal, Takeover, Appointment, Released -> witness   who may hold what
+    Order, and the passing of time -> moves             what should move
+
+What changed in the table is published after every step (P7, P13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from bus.config import Timing
+from bus.messages import (
+    Accepted,
+    Epochs,
+    Happened,
+    Loadlevel,
+    Message,
+    Order,
+    Registration,
+    Rejection,
+    Report,
+    ServerRow,
+    ServiceRow,
+    TableRequest,
+    TableUpdate,
+)
+from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
+from bus.timeline import KINDS, Transition
+from sds.membership import Membership, Server
+from sds.moves import Moves, Situation
+from sds.status import Since, priorities, server_row, server_status, service_row, service_status
+from sds.table import TableOfAll
+from sds.witness import HighWater, Record, Witness, WriteFailed, Written
+
+SEQ_STEP = 1_000_000
+"""Each incarnation of the SDS numbers its updates above those of the one before."""
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Send this to all subscribers; it may be lost."""
+
+    update: TableUpdate
+
+
+class WriteServer(msgspec.Struct, frozen=True):
+    """Store this server's row; nothing waits for it, and it is repeated if it fails."""
+
+    server: Server
+
+
+class ServerWriteFailed(msgspec.Struct, frozen=True):
+    """The row is not known to be stored."""
+
+    name: str
+
+
+class ServiceDescription:
+    """Everything the SDS decides."""
+
+    def __init__(
+        self,
+        *,
+        cluster: str,
+        incarnation: int,
+        timing: Timing,
+        servers: Iterable[Server],
+        records: Iterable[Record],
+        high_water: dict[str, HighWater],
+        public_key_of: Callable[[str], str],
+        draw: Draw,
+        now: float,
+    ) -> None:
+        self._cluster = cluster
+        self._timing = timing
+        self._public_key_of = public_key_of
+        self.membership = Membership({server.name: server for server in servers}, timing)
+        records = list(records)
+        fresh = not records and not high_water
+        quiet_until = now if fresh else now + self.membership.longest_promise_s()
+        self.witness = Witness(records, high_water, self, timing, incarnation, draw, quiet_until)
+        self.moves = Moves()
+        self.table = TableOfAll(incarnation * SEQ_STEP)
+        self.wake_at = now
+        self._look_at = now
+        self._since = Since()
+        self._unsaved: set[str] = set()
+
+    # -- the door
+
+    def step(self, event: Any, now: float) -> list[Any]:
+        """One event; what to do about it."""
+        match event:
+            case Received():
+                actions = self._receive(event.sender, event.message, now)
+            case Tick():
+                actions = self._tick(now)
+            case Written() | WriteFailed():
+                actions = self.witness.step(event, now)
+            case ServerWriteFailed():
+                self._unsaved.add(event.name)
+                actions = []
+            case _:
+                raise AssertionError(f"an SDS gets no {event!r}")
+        if any(not isinstance(action, Send | Publish) for action in actions):
+            actions += self._publish(now)
+        self.wake_at = min(self._look_at, self.witness.wake_at(now))
+        return actions
+
+    def _receive(self, sender: Peer, message: Message, now: float) -> list[Any]:
+        if sender.part == "operator" and isinstance(message, Order):
+            return self._order(sender, message, now)
+        if sender.part not in ("guard", "runner"):
+            return self._answer_reader(sender, message)
+        admitted, actions = self.membership.admits(sender, message, now)
+        if not admitted:
+            return actions
+        match message:
+            case Report():
+                actions += self.witness.receive(sender, message, now)
+                epochs = {name: case.record.epoch for name, case in self.witness.cases.items()}
+                actions.append(Send(sender, Epochs(incarnation=sender.incarnation, epochs=epochs)))
+                if any(isinstance(action, Note) for action in actions):
+                    actions.append(WriteServer(self.membership.servers[sender.name]))
+            case Registration():
+                actions += self._register(sender, message, now)
+            case Loadlevel():
+                self.membership.loaded(sender, message)
+                actions += self._publish(now)
+                if message.seq != self.table.seq:
+                    actions.append(Send(sender, self.table.whole(0)))
+            case TableRequest():
+                actions.append(Send(sender, self.table.whole(0)))
+            case Happened():
+                actions += self._happened(sender, message)
+            case _:
+                actions += self.witness.receive(sender, message, now)
+        return actions
+
+    def _answer_reader(self, sender: Peer, message: Message) -> list[Any]:
+        if isinstance(message, TableRequest):
+            return [Send(sender, self.table.whole(0))]
+        text = f"a {sender.part} may not send {type(message).__name__}"
+        return [Send(sender, Rejection(code="not-allowed", text=text))]
+
+    def _register(self, sender: Peer, message: Registration, now: float) -> list[Any]:
+        new, actions = self.membership.register(sender, message, self._public_key_of(sender.name))
+        for definition in message.services:
+            if definition.home == sender.name:
+                actions += self.witness.define(definition, now)
+        if new:
+            actions.append(WriteServer(self.membership.servers[sender.name]))
+        actions += self._publish(now)
+        actions.append(Send(sender, self.table.whole(sender.incarnation)))
+        return actions
+
+    def _happened(self, sender: Peer, message: Happened) -> list[Any]:
+        if message.kind not in KINDS:
+            return []
+        transition = Transition(
+            kind=message.kind,
+            server=sender.name,
+            service=message.service,
+            epoch=message.epoch,
+            text=message.text,
+            evidence=message.evidence,
+        )
+        return [Note(transition)]
+
+    def _tick(self, now: float) -> list[Any]:
+        actions: list[Any] = []
+        actions += self.witness.tick(now)
+        if now >= self._look_at:
+            self._look_at = now + self._timing.loadlevel_s / 2
+            actions += self.membership.silences(now)
+            actions += self.moves.step(self, now)
+            actions += [WriteServer(self.membership.servers[name]) for name in sorted(self._unsaved)]
+            self._unsaved.clear()
+            actions += self._publish(now) or [Publish(self.table.beacon())]
+        return actions
+
+    def _publish(self, now: float) -> list[Any]:
+        servers, services = self.rows(now)
+        update = self.table.refresh(servers, services)
+        return [Publish(update)] if update else []
+
+    # -- what witness and moves ask
+
+    def is_up(self, name: str, now: float) -> bool:
+        """For the witness."""
+        return self.membership.is_up(name, now)
+
+    def why_not(self, name: str, service: str, now: float) -> str | None:
+        """For the witness."""
+        return self.membership.why_not(name, service, now)
+
+    def incarnation(self, name: str) -> int:
+        """For the witness."""
+        return self.membership.incarnation(name)
+
+    def timing_of(self, name: str) -> tuple[float, float]:
+        """For the witness."""
+        return self.membership.timing_of(name)
+
+    def heard_at(self, name: str) -> float:
+        """For the witness."""
+        return self.membership.heard_at(name)
+
+    def ranked(self) -> list[str]:
+        """All servers, lowest priority first, ties by name (P8)."""
+        ranks = priorities(self.membership, self.witness)
+        return sorted(self.membership.servers, key=lambda name: (ranks.get(name, 1_000), name))
+
+    def up_since(self, server: str) -> float:
+        """For moves."""
+        presence = self.membership.presence.get(server)
+        return presence.up_since if presence else NEVER
+
+    def situations(self, now: float) -> list[Situation]:
+        """For moves."""
+        found = []
+        ranked = self.ranked()
+        for name, case in sorted(self.witness.cases.items()):
+            record = case.record
+            holder = record.holder if record.state == "held" else None
+            server = self.membership.servers.get(holder or "")
+            presence = self.membership.presence.get(holder or "")
+            able = [s for s in ranked if s != holder and self.membership.why_not(s, name, now) is None]
+            serving = bool(presence and presence.serving.get(name) == record.epoch and holder and self.is_up(holder, now))
+            found.append(Situation(record.definition, holder, serving, bool(server and server.drained), tuple(able)))
+        return found
+
+    # -- orders
+
+    def _order(self, sender: Peer, order: Order, now: float) -> list[Any]:
+        refusal = self._why_refused(order, now)
+        if refusal:
+            return [Send(sender, Rejection(code="bad-request", text=refusal))]
+        server = order.server or ""
+        actions: list[Any] = []
+        if order.verb == "move":
+            target = server or self._best_target(order.service or "", now)
+            self.moves.order(order.service or "", target)
+            text = f"{order.service} is being moved to {target}"
+        elif order.verb == "confirm-dead":
+            actions.append(Note(Transition(kind="confirmed-dead", server=server, text="an operator vouches for it")))
+            actions += self.witness.confirm_dead(server, now)
+            text = f"{server} counts as dead: what it held may start elsewhere"
+        else:
+            drained = order.verb == "drain"
+            self.membership.drain(server, drained)
+            kind = "draining" if drained else "resumed"
+            actions.append(WriteServer(self.membership.servers[server]))
+            actions.append(Note(Transition(kind=kind, server=server, text="on an operator's order")))
+            text = f"{server} is being drained" if drained else f"{server} may hold services again"
+        self._look_at = now
+        return [*actions, Send(sender, Accepted(text=text))]
+
+    def _best_target(self, service: str, now: float) -> str:
+        return next(s.candidates[0] for s in self.situations(now) if s.definition.name == service)
+
+    def _why_refused(self, order: Order, now: float) -> str | None:
+        if order.verb == "move":
+            return self._why_not_move(order, now)
+        server = self.membership.servers.get(order.server or "")
+        if server is None:
+            return f"there is no server {order.server!r}: the servers are {', '.join(sorted(self.membership.servers)) or 'none'}"
+        if order.verb == "confirm-dead" and self.membership.is_up(server.name, now):
+            return f"{server.name} is alive: it was heard {now - self.heard_at(server.name):.1f} s ago"
+        if order.verb in ("drain", "resume") and server.drained == (order.verb == "drain"):
+            return f"{server.name} is {'already drained' if server.drained else 'not drained'}"
+        return None
+
+    def _why_not_move(self, order: Order, now: float) -> str | None:
+        case = self.witness.cases.get(order.service or "")
+        if case is None:
+            return f"there is no service {order.service!r}: the services are {', '.join(sorted(self.witness.cases)) or 'none'}"
+        situation = next(s for s in self.situations(now) if s.definition.name == order.service)
+        if situation.holder is None or not situation.serving:
+            return f"{order.service} is not being served now: wait until it is"
+        if order.server == situation.holder:
+            return f"{order.server} holds {order.service} already"
+        if order.server and order.server not in situation.candidates:
+            return f"{order.server} cannot take {order.service}: {self.why_not(order.server, order.service or '', now)}"
+        if not situation.candidates:
+            return f"nobody else can take {order.service}"
+        return None
+
+    # -- what people see
+
+    def rows(self, now: float) -> tuple[dict[str, ServerRow], dict[str, ServiceRow]]:
+        """The table as of now."""
+        ranks = priorities(self.membership, self.witness)
+        servers = {}
+        for server in self.membership.servers.values():
+            row = server_row(server, self.membership, ranks, now)
+            if row:
+                servers[row.name] = row
+        services = {
+            name: service_row(case.record, case.suspects is not None, self.moves.wishes.get(name), self.membership, now)
+            for name, case in self.witness.cases.items()
+        }
+        return servers, services
+
+    def status(self, sds: list[dict[str, Any]], addresses: dict[str, list[str]], now: float) -> dict[str, Any]:
+        """What `locum status --json` prints; names are looked up by the caller."""
+        servers, services = self.rows(now)
+        heard = {name: now - max(p.guard_heard_at, p.runner_heard_at) for name, p in self.membership.presence.items()}
+        return {
+            "cluster": self._cluster,
+            "seq": self.table.seq,
+            "sds": sds,
+            "servers": [server_status(servers[name], min(heard[name], 1e9)) for name in sorted(servers)],
+            "services": [
+                service_status(
+                    services[name],
+                    self._candidates(name, services[name], servers, now),
+                    self._since.of(services[name], now),
+                    addresses.get(services[name].definition.fqdn, []),
+                )
+                for name in sorted(services)
+            ],
+        }
+
+    def _candidates(self, service: str, row: ServiceRow, servers: dict[str, ServerRow], now: float) -> list[dict[str, Any]]:
+        """Who could take the service, best first, and why one could not: P8."""
+        names = [name for name in self.ranked() if name in servers and name != row.holder]
+        reasons = {name: self.why_not(name, service, now) for name in names}
+        ordered = sorted(names, key=lambda name: reasons[name] is not None)
+        return [
+            {"server": name, "priority": servers[name].priority, "ok": reasons[name] is None, "why_not": reasons[name]} for name in ordered
+        ]

@@ -1,0 +1,140 @@
+"""Planned moves: failback, drain, move; one at a time, and not in a storm (R14, section 5).
+
+A move is only a wish: the target asks the holder to release (P15), the holder
+appoints it and then stops, and the witness grants.  If that does not come about
+in time, the wish is withdrawn and tried again later.
+
+    none --order, drain, or home stable for long enough--> wished --target holds it, or time is up--> none
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from bus.messages import ServiceDefinition
+from bus.step import LONG_AGO, NEVER, Note
+from bus.timeline import Transition
+
+MOVE_LIMIT_S = 10.0
+"""A wish that did not come about by then is withdrawn."""
+
+FLAP_WINDOW_S = 60.0
+"""A service that left its home again within this doubles the delay of its next failback."""
+
+LONGEST_BACK_OFF = 64
+"""The delay of a failback grows to this multiple at most."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """Let this server hold the service."""
+
+    target: str
+    until: float
+    why: str
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What a move depends on, of one service, as of now."""
+
+    definition: ServiceDefinition
+    holder: str | None
+    serving: bool
+    draining_holder: bool
+    candidates: tuple[str, ...]  # able and live, best first, without the holder
+
+
+class Cluster(Protocol):
+    """What moves ask of the SDS."""
+
+    def situations(self, now: float) -> list[Situation]: ...
+    def up_since(self, server: str) -> float: ...
+
+
+class Moves:
+    """All planned moves of a cluster."""
+
+    def __init__(self) -> None:
+        self.wishes: dict[str, Wish] = {}
+        self._ordered: dict[str, str] = {}
+        self._back_off: dict[str, int] = {}
+        self._home_since: dict[str, float] = {}  # since when a service is at home
+        self._not_before: dict[str, float] = {}
+
+    def order(self, service: str, target: str) -> None:
+        """An operator wants it there.  One-shot: it pins nothing."""
+        self._ordered[service] = target
+
+    def step(self, cluster: Cluster, now: float) -> list[Any]:
+        """Begin, end and withdraw moves."""
+        notes: list[Any] = []
+        situations = cluster.situations(now)
+        for situation in situations:
+            self._watch_home(situation, now)
+            notes += self._end(situation, now)
+        for situation in situations:
+            if not self.wishes:
+                notes += self._begin(situation, cluster, now)
+        return notes
+
+    def wake_at(self) -> float:
+        """When a wish runs out; beginnings are looked for at every step."""
+        return min((wish.until for wish in self.wishes.values()), default=NEVER)
+
+    def _watch_home(self, situation: Situation, now: float) -> None:
+        """Learn from a service that does not stay at home."""
+        definition = situation.definition
+        name = definition.name
+        if situation.holder == definition.home:
+            self._home_since.setdefault(name, now)
+            if now - self._home_since[name] > FLAP_WINDOW_S:
+                self._back_off.pop(name, None)
+        elif name in self._home_since:
+            stayed_s = now - self._home_since.pop(name)
+            if stayed_s < FLAP_WINDOW_S:
+                self._back_off[name] = min(2 * self._back_off.get(name, 1), LONGEST_BACK_OFF)
+
+    def _end(self, situation: Situation, now: float) -> list[Any]:
+        name = situation.definition.name
+        wish = self.wishes.get(name)
+        if wish is None:
+            return []
+        if situation.holder == wish.target and situation.serving:
+            del self.wishes[name]
+            return [self._note("move-over", situation, f"{wish.target} serves it")]
+        if now < wish.until and (situation.holder == wish.target or wish.target in situation.candidates):
+            return []
+        del self.wishes[name]
+        self._not_before[name] = now + MOVE_LIMIT_S
+        return [self._note("move-over", situation, f"given up: {wish.target} did not take it in time")]
+
+    def _begin(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
+        name = situation.definition.name
+        if not situation.serving or situation.holder is None:
+            return []
+        ordered = self._ordered.pop(name, None)
+        if ordered is not None and ordered in situation.candidates:
+            return self._wish(situation, ordered, "an operator asked for it", now)
+        if now < self._not_before.get(name, LONG_AGO):
+            return []
+        if situation.draining_holder and situation.candidates:
+            return self._wish(situation, situation.candidates[0], f"{situation.holder} is draining", now)
+        return self._fail_back(situation, cluster, now)
+
+    def _fail_back(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
+        definition = situation.definition
+        home = definition.home
+        if definition.failback != "auto" or situation.holder == home or home not in situation.candidates:
+            return []
+        delay_s = definition.failback_delay_s * self._back_off.get(definition.name, 1)
+        if now - cluster.up_since(home) < delay_s:
+            return []
+        return self._wish(situation, home, f"{home} is its home and up for {now - cluster.up_since(home):.1f} s", now)
+
+    def _wish(self, situation: Situation, target: str, why: str, now: float) -> list[Any]:
+        self.wishes[situation.definition.name] = Wish(target, now + MOVE_LIMIT_S, why)
+        return [self._note("move", situation, f"to {target}: {why}")]
+
+    def _note(self, kind: str, situation: Situation, text: str) -> Note:
+        return Note(Transition(kind=kind, server=situation.holder, service=situation.definition.name, text=text))

@@ -1,0 +1,155 @@
+"""What `locum status --json` prints, and the rows of the table: derived, never decided.
+
+A service is `serving` if its holder says so under the epoch on record; if the
+holder is silent, it counts as serving only while its secondary is heard and
+does not ask to take over, for then the two still hear each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from bus.messages import ServerRow, ServiceRow, is_server
+from sds.membership import Membership, Server
+from sds.moves import Wish
+from sds.priority import priority
+from sds.witness import Record, Witness
+
+ServiceState = Literal["serving", "starting", "stopping", "unserved"]
+
+
+def duties(witness: Witness) -> tuple[dict[str, int], dict[str, int]]:
+    """How many services each server holds, and for how many it is the secondary."""
+    held: dict[str, int] = {}
+    promised: dict[str, int] = {}
+    for case in witness.cases.values():
+        record = case.record
+        if record.state == "held" and record.holder:
+            held[record.holder] = held.get(record.holder, 0) + 1
+            if is_server(record.secondary):
+                promised[record.secondary] = promised.get(record.secondary, 0) + 1
+    return held, promised
+
+
+def priorities(membership: Membership, witness: Witness) -> dict[str, int]:
+    """The priority of every server whose loadlevel is known: P9."""
+    held, promised = duties(witness)
+    return {
+        name: priority(presence.loadlevel, held.get(name, 0), promised.get(name, 0))
+        for name, presence in membership.presence.items()
+        if presence.loadlevel is not None and name in membership.servers
+    }
+
+
+def server_row(server: Server, membership: Membership, ranks: dict[str, int], now: float) -> ServerRow | None:
+    """The server as the table shows it; None before its first registration."""
+    registration = server.registration
+    if registration is None:
+        return None
+    state: Literal["up", "silent", "draining"] = "up"
+    if not membership.is_up(server.name, now):
+        state = "silent"
+    elif server.drained or registration.draining:
+        state = "draining"
+    return ServerRow(
+        name=server.name,
+        address=registration.address,
+        peer_port=registration.peer_port,
+        public_key=server.public_key,
+        incarnation=server.incarnation,
+        state=state,
+        zone=registration.zone,
+        loadlevel=membership.presence[server.name].loadlevel,
+        priority=ranks.get(server.name),
+        guards=registration.guards,
+        able=registration.able,
+        unable=registration.unable,
+    )
+
+
+def service_row(record: Record, suspect: bool, wish: Wish | None, membership: Membership, now: float) -> ServiceRow:
+    """The service as the table shows it."""
+    state, reason = _state(record, suspect, wish, membership, now)
+    return ServiceRow(
+        definition=record.definition,
+        epoch=record.epoch,
+        holder=record.holder if record.state == "held" else None,
+        secondary=record.secondary,
+        state=state,
+        reason=reason,
+        move_to=wish.target if wish else None,
+    )
+
+
+def _state(record: Record, suspect: bool, wish: Wish | None, membership: Membership, now: float) -> tuple[ServiceState, str | None]:
+    name = record.definition.name
+    if suspect:
+        return "unserved", "the store is older than it was: holder and secondary must report, or an operator confirm them dead"
+    if record.state == "new":
+        return "unserved", f"its home {record.definition.home} has not come up yet"
+    if record.state == "unheld" or record.holder is None:
+        return "unserved", _why_nobody(name, membership, now)
+    holder = record.holder
+    if not membership.is_up(holder, now):
+        if is_server(record.secondary) and membership.is_up(record.secondary, now):
+            return "serving", f"{holder} is silent here, but {record.secondary} has not asked to replace it"
+        return "unserved", f"{holder} is silent, and so is its secondary"
+    if membership.presence[holder].serving.get(name) == record.epoch:
+        return "serving", None
+    return ("stopping", f"moving to {wish.target}") if wish and wish.target != holder else ("starting", None)
+
+
+def _why_nobody(service: str, membership: Membership, now: float) -> str:
+    reasons = [f"{name}: {membership.why_not(name, service, now)}" for name in sorted(membership.servers)]
+    return "nobody can run it (" + "; ".join(reason for reason in reasons if not reason.endswith(": None")) + ")"
+
+
+class Since:
+    """When each service came into its state; for `since_s` only."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, tuple[tuple[str, str | None, int], float]] = {}
+
+    def of(self, row: ServiceRow, now: float) -> float:
+        """Seconds since this state, holder and epoch."""
+        state = (row.state, row.holder, row.epoch)
+        known, at = self._at.get(row.definition.name, (None, now))
+        if known != state:
+            at = now
+            self._at[row.definition.name] = (state, at)
+        return now - at
+
+
+def server_status(row: ServerRow, last_seen_s: float) -> dict[str, Any]:
+    """One of `servers` in `status --json`."""
+    return {
+        "name": row.name,
+        "address": row.address,
+        "state": row.state,
+        "loadlevel": None if row.loadlevel is None else round(row.loadlevel, 3),
+        "priority": row.priority,
+        "incarnation": row.incarnation,
+        "last_seen_s": round(last_seen_s, 3),
+        "zone": row.zone,
+        "guards": list(row.guards),
+    }
+
+
+def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, addresses: list[str]) -> dict[str, Any]:
+    """One of `services` in `status --json`."""
+    definition = row.definition
+    return {
+        "name": definition.name,
+        "fqdn": definition.fqdn,
+        "port": definition.port,
+        "home": definition.home,
+        "holder": row.holder,
+        "epoch": row.epoch,
+        "secondary": row.secondary if is_server(row.secondary) else None,
+        "state": row.state,
+        "reason": row.reason,
+        "since_s": round(since_s, 3),
+        "dns_address": addresses[0] if addresses else None,
+        "exclusive": definition.exclusive,
+        "candidates": candidates,
+    }

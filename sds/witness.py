@@ -1,0 +1,542 @@
+"""Promises, appointments, grants: the W of the safety rule.
+
+    new --its home is up--> held --Released, or its holder came back empty--> unheld
+                             ^ |--silence of the holder, its secondary asks--|   |
+                             | |--silence while nobody is recorded (R10)-----|   |
+                             |<------------------grant: epoch + 1----------------|
+
+Rules held here: R8 (a grant is written before it leaves, one per epoch), R9
+(only the recorded secondary is granted on asking), R10-R12 (renewals and
+appointments), R13 (no third without confirmation), R14, R15 (who comes next),
+R16 (nothing for one G after the start), R18 (an older store is suspect).
+
+While a write is under way everything about its service is ignored: it will be
+repeated, and to answer from either side of the write could help two holders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from bus.config import Timing
+from bus.messages import (
+    ALONE,
+    NOBODY,
+    Appointment,
+    Grant,
+    Hold,
+    Message,
+    Recorded,
+    Refusal,
+    ReleaseAcknowledged,
+    Released,
+    Renewal,
+    Renewed,
+    Report,
+    ServiceDefinition,
+    Superseded,
+    Takeover,
+    is_server,
+)
+from bus.promise import Promise
+from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
+from bus.timeline import Transition
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store keeps of a service; nothing is granted that is not in it (R8)."""
+
+    definition: ServiceDefinition
+    proposed: ServiceDefinition | None = None  # comes into force with the next epoch (R15)
+    version: int = 0  # of this record; each write is one higher
+    epoch: int = 0
+    grant_id: int = 0
+    holder: str | None = None
+    holder_incarnation: int = 0
+    secondary: str = NOBODY
+    number: int = 0
+    state: Literal["new", "held", "unheld"] = "new"
+
+
+class HighWater(msgspec.Struct, frozen=True):
+    """What the SDS's own file says of a service (R18)."""
+
+    version: int
+    epoch: int
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Store this record, then say `Written`; if it cannot be done, `WriteFailed`."""
+
+    service: str
+    record: Record
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The store, and then the high-water file, have it."""
+
+    service: str
+    version: int
+
+
+class WriteFailed(msgspec.Struct, frozen=True):
+    """It is not known to be stored: nothing may follow from it."""
+
+    service: str
+    version: int
+    reason: str
+
+
+class Roster(Protocol):
+    """What the witness asks of membership."""
+
+    def is_up(self, name: str, now: float) -> bool: ...
+    def why_not(self, name: str, service: str, now: float) -> str | None: ...
+    def incarnation(self, name: str) -> int: ...
+    def timing_of(self, name: str) -> tuple[float, float]: ...
+    def heard_at(self, name: str) -> float: ...
+    def ranked(self) -> list[str]: ...
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A server could not run a service, so many times in a row."""
+
+    count: int
+    retry_at: float
+
+
+LONGEST_BACK_OFF_S = 30.0
+"""However often a service failed on every server, it is tried again after this."""
+
+
+class Case:
+    """One service: its record, and what only this incarnation of W knows of it."""
+
+    def __init__(self, record: Record, timing: Timing, high_water: HighWater | None) -> None:
+        self.record = record
+        self.promise = Promise(timing)
+        self.attempt = record.version  # the highest version ever sent to the store
+        self.epoch_floor = max(record.epoch, high_water.epoch if high_water else 0)
+        self.under_way: tuple[Record, Callable[[float], None]] | None = None
+        self.retry_at = LONG_AGO
+        self.used = True  # the holder has renewed under this grant
+        self.question = 0  # that the grant answered
+        self.clean = False
+        self.repeat_at = LONG_AGO
+        self.left_until: dict[str, float] = {}  # servers that just gave it up: others are preferred
+        self.failures: dict[str, Failure] = {}  # servers that could not run it
+        self.refused: dict[tuple[str, int], int] = {}  # by server and incarnation: the highest refused question
+        self.suspects: set[str] | None = None  # who must report before the record is trusted
+        self.trust_after = LONG_AGO
+        if high_water and record.version < high_water.version:
+            self.suspects = {name for name in (record.holder, record.secondary) if name and is_server(name)}
+
+    @property
+    def closed(self) -> bool:
+        """Nothing may be said about it: a write is under way, or the record is suspect."""
+        return self.under_way is not None or self.suspects is not None
+
+
+class Witness:
+    """The SDS's word about who may hold what."""
+
+    def __init__(
+        self,
+        records: Iterable[Record],
+        high_water: dict[str, HighWater],
+        roster: Roster,
+        timing: Timing,
+        incarnation: int,
+        draw: Draw,
+        quiet_until: float,
+    ) -> None:
+        self._roster = roster
+        self._timing = timing
+        self._incarnation = incarnation
+        self._draw = draw
+        self.quiet_until = quiet_until
+        self._actions: list[Any] = []
+        self.cases = {r.definition.name: Case(r, timing, high_water.get(r.definition.name)) for r in records}
+        self._high_water = high_water
+
+    # -- the door
+
+    def step(self, event: Any, now: float) -> list[Any]:
+        """One event; what to do about it."""
+        self._actions = []
+        match event:
+            case Written():
+                self._written(event, now)
+            case WriteFailed():
+                self._write_failed(event, now)
+            case _:
+                raise AssertionError(f"a witness gets no {event!r}")
+        return self._actions
+
+    def receive(self, sender: Peer, message: Message, now: float) -> list[Any]:
+        """A message of an admitted guard."""
+        self._actions = []
+        if isinstance(message, Report):
+            for case in self.cases.values():
+                self._report(case, sender, message, now)
+            return self._actions
+        found = self.cases.get(message.service)  # type: ignore[attr-defined]
+        if found is None or found.closed:
+            return self._actions
+        match message:
+            case Renewal():
+                self._renewal(found, sender, message, now)
+            case Appointment():
+                self._appointment(found, sender, message, now)
+            case Takeover():
+                self._takeover(found, sender, message, now)
+            case Released():
+                self._released(found, sender, message, now)
+            case _:
+                pass
+        return self._actions
+
+    def define(self, definition: ServiceDefinition, now: float) -> list[Any]:
+        """The home describes its service: a first record, or one for the next epoch (R15)."""
+        self._actions = []
+        case = self.cases.get(definition.name)
+        if case is None:
+            high_water = self._high_water.get(definition.name)
+            case = self.cases[definition.name] = Case(Record(definition=definition), self._timing, high_water)
+            if high_water:
+                self._suspect_a_lost_record(case)
+                return self._actions
+            self._note(case, "defined", f"by its home {definition.home}", definition.home)
+            self._write(case, case.record, lambda _: None)
+        elif not case.closed and definition not in (case.record.definition, case.record.proposed):
+            self._note(case, "defined", "anew; in force with the next epoch", definition.home)
+            self._write(case, msgspec.structs.replace(case.record, proposed=definition), lambda _: None)
+        return self._actions
+
+    def _suspect_a_lost_record(self, case: Case) -> None:
+        """The store lost the whole record.  Nobody knows who held it: its home must report, and everyone had time to (R18)."""
+        case.suspects = {case.record.definition.home}
+        case.trust_after = self.quiet_until + self._timing.silent_s
+
+    def tick(self, now: float) -> list[Any]:
+        """Grant what nobody holds, or whom silence took; repeat grants that were not used."""
+        self._actions = []
+        for case in self.cases.values():
+            if now > self.quiet_until and not case.closed and now >= case.retry_at:
+                self._look_after(case, now)
+        return self._actions
+
+    def wake_at(self, now: float) -> float:
+        """When something of this becomes due."""
+        due = NEVER
+        for case in self.cases.values():
+            if case.closed:
+                continue
+            if case.record.state != "held":
+                due = min(due, max(self.quiet_until, case.retry_at, now) + self._timing.beat_s)
+            elif not case.used:
+                due = min(due, case.repeat_at)
+            elif case.record.secondary == NOBODY:
+                due = min(due, max(case.promise.until, self.quiet_until, case.retry_at, now) + self._timing.tick_s)
+        return due
+
+    def confirm_dead(self, server: str, now: float) -> list[Any]:
+        """An operator vouches that this server is dead: whoever stood by it may be replaced (R13)."""
+        self._actions = []
+        for case in self.cases.values():
+            if case.suspects is not None:
+                self._cleared(case, case.suspects, server)
+            elif not case.closed and case.record.state == "held" and case.record.holder == server:
+                self._choose(case, now, f"an operator confirmed that {server} is dead", besides=server)
+        return self._actions
+
+    # -- writing
+
+    def _write(self, case: Case, record: Record, then: Callable[[float], None]) -> None:
+        case.attempt = max(case.attempt, self._high_water_version(case)) + 1
+        record = msgspec.structs.replace(record, version=case.attempt)
+        case.under_way = (record, then)
+        self._actions.append(Write(record.definition.name, record))
+
+    def _high_water_version(self, case: Case) -> int:
+        high_water = self._high_water.get(case.record.definition.name)
+        return high_water.version if high_water else 0
+
+    def _written(self, event: Written, now: float) -> None:
+        case = self.cases[event.service]
+        if case.under_way is None or case.under_way[0].version != event.version:
+            return
+        case.record, then = case.under_way
+        case.under_way = None
+        case.epoch_floor = max(case.epoch_floor, case.record.epoch)
+        then(now)
+
+    def _write_failed(self, event: WriteFailed, now: float) -> None:
+        case = self.cases[event.service]
+        if case.under_way is None or case.under_way[0].version != event.version:
+            return
+        case.epoch_floor = max(case.epoch_floor, case.under_way[0].epoch)
+        case.under_way = None
+        case.retry_at = now + self._timing.beat_s
+        self._note(case, "store-failed", event.reason)
+
+    # -- what the holder says
+
+    def _holds(self, case: Case, sender: Peer, epoch: int, grant_id: int) -> bool:
+        record = case.record
+        return record.state == "held" and (record.epoch, record.grant_id, record.holder) == (epoch, grant_id, sender.name)
+
+    def _deny(self, case: Case, sender: Peer, epoch: int, grant_id: int) -> None:
+        record = case.record
+        if (record.epoch, record.grant_id) != (epoch, grant_id):
+            self._send(
+                sender,
+                Superseded(service=record.definition.name, epoch=record.epoch, grant_id=record.grant_id, refused_grant_id=grant_id),
+            )
+
+    def _renewal(self, case: Case, sender: Peer, m: Renewal, now: float) -> None:
+        if not self._holds(case, sender, m.epoch, m.grant_id):
+            self._deny(case, sender, m.epoch, m.grant_id)
+            return
+        case.promise.give(m.lease_s, m.stop_s, now)
+        case.used = True
+        if m.serving:
+            case.failures.pop(sender.name, None)
+        self._send(sender, Renewed(service=m.service, epoch=m.epoch, grant_id=m.grant_id, beat=m.beat))
+
+    def _appointment(self, case: Case, sender: Peer, m: Appointment, now: float) -> None:
+        record = case.record
+        if not self._holds(case, sender, m.epoch, m.grant_id):
+            self._deny(case, sender, m.epoch, m.grant_id)
+            return
+        if m.number <= record.number or (m.secondary == ALONE and not self._agrees_alone(case, now)):
+            self._answer_recorded(case, sender)
+            return
+        changed = m.secondary != record.secondary
+
+        def then(_: float) -> None:
+            if changed:
+                kind = "alone" if m.secondary == ALONE else "recorded"
+                self._note(case, kind, f"secondary {m.secondary}, appointment {m.number}", record.holder)
+            self._answer_recorded(case, sender)
+
+        self._write(case, msgspec.structs.replace(record, number=m.number, secondary=m.secondary), then)
+
+    def _answer_recorded(self, case: Case, sender: Peer) -> None:
+        record = case.record
+        self._send(
+            sender,
+            Recorded(
+                service=record.definition.name,
+                epoch=record.epoch,
+                grant_id=record.grant_id,
+                number=record.number,
+                secondary=record.secondary,
+            ),
+        )
+
+    def _agrees_alone(self, case: Case, now: float) -> bool:
+        """R12: only if nobody else can run it, which W cannot know soon after its start."""
+        if now < self.quiet_until + self._timing.silent_s:
+            return False
+        name = case.record.definition.name
+        others = (server for server in self._roster.ranked() if server != case.record.holder)
+        return all(self._roster.why_not(server, name, now) is not None for server in others)
+
+    def _released(self, case: Case, sender: Peer, m: Released, now: float) -> None:
+        if not self._holds(case, sender, m.epoch, m.grant_id):
+            self._acknowledge_release(sender, m)
+            return
+        case.left_until[sender.name] = now + 2 * self._timing.promise_s
+        case.epoch_floor = max(case.epoch_floor, m.seen_epoch)
+        if m.failed:
+            count = case.failures[sender.name].count + 1 if sender.name in case.failures else 1
+            back_off_s = min(self._timing.promise_s * 2 ** max(0, count - 3), LONGEST_BACK_OFF_S)
+            case.failures[sender.name] = Failure(count, now + back_off_s)
+
+        def then(at: float) -> None:
+            self._acknowledge_release(sender, m)
+            self._note(case, "released", m.reason, sender.name)
+            if at > self.quiet_until:
+                self._look_after(case, at)
+
+        self._write(case, msgspec.structs.replace(case.record, state="unheld"), then)
+
+    def _acknowledge_release(self, sender: Peer, m: Released) -> None:
+        self._send(sender, ReleaseAcknowledged(service=m.service, epoch=m.epoch))
+
+    # -- what a guard reports
+
+    def _report(self, case: Case, sender: Peer, m: Report, now: float) -> None:
+        hold = next((hold for hold in m.holds if hold.service == case.record.definition.name), None)
+        if case.suspects is not None:
+            self._report_to_suspicion(case, case.suspects, sender, hold, m.knows, now)
+            return
+        record = case.record
+        came_back_empty = record.holder == sender.name and sender.incarnation > record.holder_incarnation and hold is None
+        if record.state == "held" and came_back_empty and case.under_way is None:
+
+            def then(at: float) -> None:
+                self._note(case, "unheld", f"{sender.name} came back under incarnation {sender.incarnation}, holding nothing")
+                if at > self.quiet_until:
+                    self._look_after(case, at)
+
+            self._write(case, msgspec.structs.replace(record, state="unheld"), then)
+
+    def _report_to_suspicion(self, case: Case, suspects: set[str], sender: Peer, hold: Hold | None, knows: int, now: float) -> None:
+        """R18: the store is older than this SDS's own file; those concerned say what they hold."""
+        if knows != self._incarnation or now <= self.quiet_until:
+            return
+        record = case.record
+        if hold and (hold.epoch, hold.number) > (record.epoch, record.number):
+            case.suspects = None
+            adopted = msgspec.structs.replace(
+                record,
+                epoch=hold.epoch,
+                grant_id=hold.grant_id,
+                holder=sender.name,
+                holder_incarnation=sender.incarnation,
+                number=hold.number,
+                secondary=hold.secondary,
+                state="held",
+            )
+            self._write(case, adopted, lambda _: self._note(case, "trusted", f"{sender.name} holds epoch {hold.epoch}"))
+            return
+        if now > case.trust_after:
+            self._cleared(case, suspects, sender.name)
+
+    def _cleared(self, case: Case, suspects: set[str], server: str) -> None:
+        """This server reported nothing above the record, or is dead for sure."""
+        suspects.discard(server)
+        if not suspects:
+            case.suspects = None
+            self._write(case, case.record, lambda _: self._note(case, "trusted", "everyone concerned has reported"))
+
+    # -- what a secondary asks
+
+    def _takeover(self, case: Case, sender: Peer, m: Takeover, now: float) -> None:
+        record = case.record
+        refused = case.refused.get((sender.name, sender.incarnation), 0)
+        if m.knows != self._incarnation or m.question <= refused:
+            return
+        mine = record.state == "held" and record.holder == sender.name and record.holder_incarnation == sender.incarnation
+        if mine and record.epoch > m.epoch:
+            self._send_grant(case, now)
+            return
+        reason: Literal["not-secondary", "holder-heard"] | None = None
+        if record.state != "held" or (m.epoch, m.number, sender.name) != (record.epoch, record.number, record.secondary):
+            reason = "not-secondary"
+        elif case.promise.runs(now) or now <= self.quiet_until:
+            reason = "holder-heard"
+        if reason:
+            case.refused[sender.name, sender.incarnation] = m.question
+            refusal = Refusal(service=m.service, epoch=record.epoch, number=record.number, question=m.question, reason=reason)
+            self._send(sender, refusal)
+            return
+        heard = now - self._roster.heard_at(record.holder or "")
+        agrees = f"the SDS heard it {heard:.2f} s ago" if heard < 3600 else "the SDS never heard it"
+        self._grant(case, sender.name, m.question, False, f"{record.holder} silent {m.silent_s:.2f} s, {agrees}")
+
+    # -- granting
+
+    def _look_after(self, case: Case, now: float) -> None:
+        record = case.record
+        if case.closed:
+            return
+        if record.state in ("new", "unheld"):
+            self._choose(case, now, "nobody holds it")
+        elif record.secondary == NOBODY and not case.promise.runs(now):
+            self._choose(case, now, f"{record.holder} is silent and had no secondary", besides=record.holder)
+        elif not record.definition.exclusive and not case.promise.runs(now) and self._both_silent(record, now):
+            self._choose(case, now, "holder and secondary are silent", besides=record.holder)
+        if not case.used and not case.closed and not case.question and now >= case.repeat_at:
+            self._send_grant(case, now)
+
+    def _both_silent(self, record: Record, now: float) -> bool:
+        names = (record.holder or "", record.secondary)
+        return not any(self._roster.is_up(name, now) for name in names)
+
+    def _choose(self, case: Case, now: float, why: str, besides: str | None = None) -> None:
+        """Who comes next, answering no question: R10, R14, R15."""
+        record = case.record
+        able = self._able(case, now, besides)
+        if not able:
+            case.retry_at = now + self._timing.beat_s
+            return
+        fresh = [name for name in able if case.left_until.get(name, LONG_AGO) < now] or able
+        preferred = [record.secondary, record.definition.home]
+        if record.holder != besides:
+            preferred.insert(0, record.holder or "")  # it came back empty: joining and returning move nothing
+        best = [name for name in preferred if name in fresh]
+        self._grant(case, (best or fresh)[0], 0, True, why)
+
+    def _able(self, case: Case, now: float, besides: str | None) -> list[str]:
+        """The live candidates, best first; one that failed comes last, and not before its time."""
+        definition = case.record.definition
+        able = [name for name in self._roster.ranked() if name != besides and self._roster.why_not(name, definition.name, now) is None]
+        if case.record.state == "new":
+            able = [name for name in able if name == definition.home]
+        sound = [name for name in able if name not in case.failures]
+        failed = [name for name in able if name in case.failures and case.failures[name].retry_at <= now]
+        return sound or sorted(failed, key=lambda name: case.failures[name].retry_at)
+
+    def _grant(self, case: Case, server: str, question: int, clean: bool, why: str) -> None:
+        """Epoch + 1, written before it leaves (R8)."""
+        old = case.record
+        new = msgspec.structs.replace(
+            old,
+            definition=old.proposed or old.definition,
+            proposed=None,
+            epoch=max(old.epoch, case.epoch_floor) + 1,
+            grant_id=self._draw(),
+            holder=server,
+            holder_incarnation=self._roster.incarnation(server),
+            secondary=NOBODY,
+            number=0,
+            state="held",
+        )
+
+        def then(now: float) -> None:
+            case.question, case.clean, case.used = question, clean, False
+            case.promise.give(*self._roster.timing_of(server), now)
+            self._note(case, "granted", why, server)
+            self._send_grant(case, now)
+
+        self._write(case, new, then)
+
+    def _send_grant(self, case: Case, now: float) -> None:
+        """The same grant, as often as needed; a repetition earns no lease and prolongs no promise (R9)."""
+        record = case.record
+        case.repeat_at = now + self._timing.beat_s
+        grant = Grant(
+            service=record.definition.name,
+            epoch=record.epoch,
+            grant_id=record.grant_id,
+            to_incarnation=record.holder_incarnation,
+            question=case.question,
+            clean=case.clean,
+            definition=record.definition,
+        )
+        self._send(Peer(record.holder or "", "guard", record.holder_incarnation), grant)
+
+    # -- saying
+
+    def _send(self, to: Peer, message: Message) -> None:
+        self._actions.append(Send(to, message))
+
+    def _note(self, case: Case, kind: str, text: str, server: str | None = None) -> None:
+        record = case.record
+        self._actions.append(
+            Note(
+                Transition(
+                    kind=kind,
+                    server=server or record.holder,
+                    service=record.definition.name,
+                    epoch=record.epoch,
+                    text=text,
+                )
+            )
+        )

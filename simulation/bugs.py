@@ -1,0 +1,6 @@
+"""planted later"""
+from contextlib import contextmanager
+BUGS = {}
+@contextmanager
+def planted(n):
+    yield

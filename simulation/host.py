@@ -1,0 +1,532 @@
+"""A server in virtual time: tether, guard, runner and processes; the machines are the real ones.
+
+What is simulated is what stands at the edges: processes that take time to
+start and to die, lines between the three, late alarms, and death in every part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agent import channel
+from agent.choosing import ChoosingSettings
+from agent.duty import ToRunner, ToTether
+from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
+from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted, Say
+from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
+from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
+from bus.config import Timing
+from bus.messages import Header, Message, Released, ServiceDefinition
+from bus.step import Note, Peer, Received, Send, Tick
+from bus.timeline import line
+from simulation.judge import Judge
+from simulation.world import SDS_HOST, Clock, World
+
+NEVER = float("inf")
+
+
+class Behaviour(msgspec.Struct):
+    """How processes and alarms behave; the weather makes it worse."""
+
+    start_s: float = 0.5
+    start_fails: float = 0.0  # the share of starts that fail
+    stop_s: float = 0.05
+    stop_hangs: float = 0.0
+    rough: bool = False  # kills take as long as they may more often than not
+    late_s: float = 0.0  # an alarm of a guard comes this much late at most
+
+
+class Process(msgspec.Struct):
+    """A service's process."""
+
+    pid: int
+    service: str
+    epoch: int
+    grant_id: int
+    up_at: float
+    fails: bool
+    answering: bool = False
+
+
+class Names:
+    """The name server: who wrote which epoch (R19)."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[str, int] = {}
+
+    def point(self, service: str, epoch: int) -> int:
+        """Write the name; gives the higher epoch if one stands there."""
+        known = self.epochs.get(service, 0)
+        if known > epoch:
+            return known
+        self.epochs[service] = epoch
+        return 0
+
+
+class Alarm:
+    """Wakes a machine when it wants to be woken, or somewhat later."""
+
+    def __init__(self, world: World, clock: Clock, ring: Any) -> None:
+        self._world = world
+        self._clock = clock
+        self._ring = ring
+        self._at = NEVER
+        self._set = 0
+
+    def set(self, wake_at: float, late_s: float) -> None:
+        """The machine wants to be stepped at this instant of its clock."""
+        if wake_at == NEVER:
+            return
+        at = max(self._clock.when(wake_at), self._world.now)
+        if at < self._at:
+            self._at = at
+            self._set += 1
+            self._world.at(at + self._world.random.random() * late_s, self._fire, self._set)
+
+    def clear(self) -> None:
+        """Nobody wants to be woken any more."""
+        self._at = NEVER
+        self._set += 1
+
+    def _fire(self, number: int) -> None:
+        if number == self._set:
+            self._at = NEVER
+            self._ring()
+
+
+class Host:
+    """One server."""
+
+    def __init__(
+        self,
+        world: World,
+        judge: Judge,
+        names: Names,
+        name: str,
+        timing: Timing,
+        clock: Clock,
+        behaviour: Behaviour,
+        homes: tuple[ServiceDefinition, ...],
+        ability: Ability,
+        choosing: ChoosingSettings,
+    ) -> None:
+        self.world, self.judge, self.names, self.name = world, judge, names, name
+        self.timing, self.clock, self.behaviour = timing, clock, behaviour
+        self.homes, self.ability, self.choosing = homes, ability, choosing
+        self.loadlevel = 0.0
+        self.on = False
+        self.paused = False
+        self.guard_paused = False
+        self.runner_paused = False
+        self.incarnation = 0
+        self.leash: Leash | None = None
+        self.guard: Guarding | None = None
+        self.runner: Running | None = None
+        self.processes: dict[str, Process] = {}
+        self.ended = False
+        self._held_back: list[tuple[str, Any]] = []  # events of paused parts, by part
+        self._life = 0  # of the host
+        self._guard_life = 0
+        self._runner_life = 0
+        self._killing: set[str] = set()
+        self._line_at = {"guard": 0.0, "runner": 0.0}
+        self._guard_alarm = Alarm(world, clock, lambda: self._to_guard(Tick()))
+        self._runner_alarm = Alarm(world, clock, lambda: self._to_runner(Tick()))
+        self._leash_alarm = Alarm(world, clock, lambda: self._to_leash(Tick()))
+        world.doors[name] = self._receive
+
+    @property
+    def now(self) -> float:
+        """What this host's clock shows."""
+        return self.clock.at(self.world.now)
+
+    # -- life and death
+
+    def boot(self) -> None:
+        """Power on; leftovers there are none."""
+        if self.on:
+            return
+        self.world.say(self.name, "boots")
+        self.on, self.paused, self.guard_paused, self.runner_paused, self.ended = True, False, False, False, False
+        self._life += 1
+        self.leash = Leash(self.timing.lease_s, self.timing.guard_kill_s)
+        self._start_guard()
+
+    def crash(self) -> None:
+        """Power off: everything at once."""
+        if not self.on:
+            return
+        self.world.say(self.name, "loses power")
+        for service in list(self.processes):
+            self._remove(service)
+        self.on = self.paused = False
+        self.leash = self.guard = self.runner = None
+        self._life += 1
+        self._guard_life += 1
+        self._runner_life += 1
+        self._held_back.clear()
+        self._killing.clear()
+        for alarm in (self._guard_alarm, self._runner_alarm, self._leash_alarm):
+            alarm.clear()
+
+    def kill_guard(self) -> None:
+        """The guard dies: the tether kills what is left, the runner too, and starts both anew."""
+        if not self.on or self.guard is None or self.paused:
+            return
+        self.world.say(self.name, "guard dies")
+        self.guard, self.guard_paused = None, False
+        self._guard_life += 1
+        self._guard_alarm.clear()
+        self._drop_held("guard")
+        self._end_runner()
+        self._to_leash(GuardGone())
+        self._restart_guard_when_clear(self._life)
+
+    def _restart_guard_when_clear(self, life: int) -> None:
+        if life != self._life or self.guard is not None or self.ended:
+            return
+        if self.leash and self.leash.clear and not self.paused:
+            self._to_leash(GuardUp())
+            self._start_guard()
+        else:
+            self.world.after(0.01, self._restart_guard_when_clear, life)
+
+    def _start_guard(self) -> None:
+        self.incarnation += 1
+        self._guard_life += 1
+        self.guard = Guarding(self.name, self.incarnation, self.world.draw(), self.timing, self.now)
+        self.world.after(self.world.random.uniform(0.02, 0.2), self._guard_up, self._guard_life)
+
+    def _guard_up(self, life: int) -> None:
+        if life == self._guard_life and self.guard:
+            self._to_guard(Tick())
+            self._start_runner()
+
+    def kill_runner(self) -> None:
+        """The runner dies, and is started anew after a moment."""
+        if not self.on or self.runner is None or self.paused:
+            return
+        self.world.say(self.name, "runner dies")
+        self._end_runner()
+        self.world.after(self.world.random.uniform(0.1, 0.8), self._start_runner_again, self._life, self._guard_life)
+
+    def _end_runner(self) -> None:
+        self.runner, self.runner_paused = None, False
+        self._runner_life += 1
+        self._runner_alarm.clear()
+        self._drop_held("runner")
+        if self.guard:
+            self._line("guard", self._guard_life, RunnerLost())
+
+    def _start_runner_again(self, life: int, guard_life: int) -> None:
+        if life == self._life and guard_life == self._guard_life and self.guard and self.runner is None:
+            self._start_runner()
+
+    def _start_runner(self) -> None:
+        self._runner_life += 1
+        services = self.homes
+        offer = Offer(name=self.name, address=self.name, peer_port=5760, services=services)
+        self.runner = Running(offer, self.timing, self.choosing, self.now)
+        self._to_runner(self.ability)
+        self._line("guard", self._guard_life, FromTether(channel.RunnerUp()))
+
+    def kill_process(self, service: str) -> None:
+        """The service's process dies alone."""
+        process = self.processes.get(service)
+        if process and not self.paused:
+            self.world.say(self.name, service, "process is killed")
+            self._process_ended(process, -9)
+
+    def pause(self) -> None:
+        """Everything is stopped: SIGSTOP to all, or a virtual machine that is not scheduled."""
+        if not self.on or self.paused:
+            return
+        self.world.say(self.name, "is paused")
+        self.paused = True
+        for service in self.processes:
+            self.judge.dies(self.name, service)
+
+    def resume(self) -> None:
+        """The kernel gate (R6) is shut until the guard has looked: the known limit is left out here."""
+        if not self.on or not self.paused:
+            return
+        self.world.say(self.name, "is resumed")
+        self.paused = False
+        self._release_held()
+        if self.guard and not self.guard_paused:
+            self._to_guard(Tick())
+        self._to_leash(Tick())
+        for service, process in list(self.processes.items()):
+            if service in self._killing:
+                self._killing.discard(service)
+                self._remove(service)
+                self._to_leash(NoneLeft(service))
+            else:
+                self._show(process)
+
+    def pause_part(self, part: str, paused: bool) -> None:
+        """Only the guard, or only the runner, is stopped or goes on."""
+        if not self.on or self.paused:
+            return
+        self.world.say(self.name, part, "is paused" if paused else "is resumed")
+        if part == "guard":
+            self.guard_paused = paused
+        else:
+            self.runner_paused = paused
+        if not paused:
+            self._release_held()
+            if part == "guard":
+                self._to_guard(Tick())
+            else:
+                self._to_runner(Tick())
+
+    def terminate(self) -> None:
+        """SIGTERM: hand over, then end."""
+        if self.on and self.runner:
+            self.world.say(self.name, "is to end")
+            self._to_runner(Terminate())
+
+    def load(self, level: float) -> None:
+        """The loadlevel is now this."""
+        self.loadlevel = level
+        if self.runner:
+            self._to_runner(Loaded(level))
+
+    # -- what reaches the parts
+
+    def _receive(self, header: Header, message: Message, to: Peer) -> None:
+        if not self.on:
+            return
+        sender = Peer(header.sender, header.part, header.incarnation)
+        if to.part == "guard":
+            self._to_guard(Received(sender, message))
+        else:
+            self._to_runner(Received(sender, message))
+
+    def _to_guard(self, event: Any) -> None:
+        guard = self.guard
+        if guard is None:
+            return
+        if self.paused or self.guard_paused:
+            self._held_back.append(("guard", event))
+            return
+        for action in guard.step(event, self.now):
+            self._perform_guard(action)
+        if self.guard is guard:
+            self._guard_alarm.set(guard.wake_at, max(self.timing.tick_s, self.behaviour.late_s))
+
+    def _to_runner(self, event: Any) -> None:
+        runner = self.runner
+        if runner is None:
+            return
+        if self.paused or self.runner_paused:
+            self._held_back.append(("runner", event))
+            return
+        for action in runner.step(event, self.now):
+            self._perform_runner(action)
+        if self.runner is runner:
+            self._runner_alarm.set(runner.wake_at, 0.02)
+
+    def _to_leash(self, event: Any) -> None:
+        leash = self.leash
+        if leash is None:
+            return
+        if self.paused:
+            self._held_back.append(("leash", event))
+            return
+        for action in leash.step(event, self.now):
+            self._perform_leash(action)
+        self._leash_alarm.set(leash.wake_at, self.timing.stop_s / 16)
+
+    def _release_held(self) -> None:
+        """What queued before the first tick is drained first (R7)."""
+        held, self._held_back = self._held_back, []
+        doors = {"guard": self._to_guard, "runner": self._to_runner, "leash": self._to_leash}
+        for part, event in held:
+            if not isinstance(event, Tick):
+                doors[part](event)
+
+    def _drop_held(self, part: str) -> None:
+        self._held_back = [(held, event) for held, event in self._held_back if held != part]
+
+    def _line(self, part: str, life: int, event: Any) -> None:
+        """A packet on a line: it arrives in order, and only at the process that it was meant for."""
+        at = max(self.world.now + self.world.random.uniform(0.0001, 0.002), self._line_at[part])
+        self._line_at[part] = at
+        self.world.at(at, self._line_end, part, life, event)
+
+    def _line_end(self, part: str, life: int, event: Any) -> None:
+        if part == "guard" and life == self._guard_life:
+            self._to_guard(event)
+        elif part == "runner" and life == self._runner_life:
+            self._to_runner(event)
+
+    # -- what the parts do
+
+    def _perform_guard(self, action: Any) -> None:
+        match action:
+            case Send():
+                if isinstance(action.message, Released):
+                    self.judge.released(action.message.service, action.message.epoch)
+                target = SDS_HOST if action.to.part == "sds" else action.to.name
+                header = Header("sim", self.name, "guard", self.incarnation)
+                self.world.send(self.name, target, header, action.message, action.to)
+            case ToTether():
+                self._to_leash(action.line)
+            case ToRunner():
+                if self.runner:
+                    self._line("runner", self._runner_life, FromGuard(action.line))
+            case Note():
+                if self.world.timeline is not None:
+                    self.world.say(line(action.transition))
+            case Quit():
+                self.world.say(self.name, "guard ends:", action.reason)
+                self.incarnation = max(self.incarnation, action.beyond)
+                self.world.after(0.0, self.kill_guard)
+            case _:
+                raise AssertionError(f"no such action: {action!r}")
+
+    def _perform_runner(self, action: Any) -> None:
+        random = self.world.random
+        match action:
+            case Send():
+                header = Header("sim", self.name, "runner", self.incarnation)
+                self.world.send(self.name, SDS_HOST, header, action.message, action.to)
+            case ToGuard():
+                self._line("guard", self._guard_life, FromRunner(action.line))
+            case Survey():
+                self._answer(random.uniform(0, 0.005), Surveyed(action.definition.name, action.epoch, None))
+            case Check():
+                self.world.after(random.uniform(0, 0.005), self._check, self._runner_life, action)
+            case PointName():
+                higher = self.names.point(action.definition.name, action.epoch)
+                answer = Named(action.definition.name, action.epoch, done=not higher, higher_epoch=higher)
+                self._answer(random.uniform(0.002, 0.02), answer)
+            case StopProgram():
+                self._stop_program(action)
+            case KillProgram():
+                for process in list(self.processes.values()):
+                    if process.pid == action.pid:
+                        self._process_ended(process, -9)
+            case ServicesChanged():
+                pass
+            case Exit():
+                self._exit()
+            case _:
+                raise AssertionError(f"no such action: {action!r}")
+
+    def _perform_leash(self, action: Any) -> None:
+        match action:
+            case Launch():
+                self._launch(action.spawn)
+            case KillAll():
+                for service in action.services:
+                    self._kill(service)
+            case Say():
+                if self.guard:
+                    self._line("guard", self._guard_life, FromTether(action.line))
+            case _:
+                self.world.say(self.name, action)
+
+    def _answer(self, delay_s: float, event: Any) -> None:
+        self.world.after(delay_s, self._runner_hears, self._runner_life, event)
+
+    def _runner_hears(self, life: int, event: Any) -> None:
+        if life == self._runner_life:
+            self._to_runner(event)
+
+    def _exit(self) -> None:
+        """The agent ends in an orderly way: nothing of it may be left."""
+        self.ended = True
+        self.guard, self.runner = None, None
+        self._guard_life += 1
+        self._runner_life += 1
+        self._guard_alarm.clear()
+        self._runner_alarm.clear()
+        self._to_leash(GuardGone())
+        self.world.after(self.timing.stop_s, self._off, self._life)
+
+    def _off(self, life: int) -> None:
+        if life == self._life:
+            self.crash()
+
+    # -- processes
+
+    def _launch(self, spawn: channel.Spawn) -> None:
+        random, behaviour = self.world.random, self.behaviour
+        pid = self.world.draw()
+        fails = random.random() < behaviour.start_fails
+        up_at = self.world.now + random.uniform(0.1, 1) * behaviour.start_s
+        process = Process(pid, spawn.service, spawn.epoch, spawn.grant_id, up_at, fails)
+        if fails and random.random() < 0.3:
+            self.world.after(0.002, self._leash_hears, self._life, ProcessFailed(spawn.service, spawn.epoch, "no such program"))
+            return
+        self.processes[spawn.service] = process
+        self.judge.lives(self.name, spawn.service, spawn.epoch, spawn.grant_id)
+        self.world.after(0.001, self._leash_hears, self._life, ProcessStarted(spawn.service, spawn.epoch, pid))
+        self.world.at(up_at, self._up, self._life, process)
+
+    def _leash_hears(self, life: int, event: Any) -> None:
+        if life == self._life:
+            self._to_leash(event)
+
+    def _up(self, life: int, process: Process) -> None:
+        if life != self._life or self.processes.get(process.service) is not process:
+            return
+        if process.fails:
+            self._process_ended(process, 1)
+        else:
+            process.answering = True
+            self._show(process)
+
+    def _show(self, process: Process) -> None:
+        """What the world sees of it."""
+        if not self.paused:
+            if self.name not in self.judge.alive[process.service]:
+                self.judge.lives(self.name, process.service, process.epoch, process.grant_id)
+            self.judge.answers(self.name, process.service, process.answering)
+
+    def _check(self, life: int, check: Check) -> None:
+        if life == self._runner_life:
+            process = self.processes.get(check.definition.name)
+            answers = process is not None and process.answering
+            self._to_runner(Checked(check.definition.name, check.epoch, answers, "" if answers else "refused"))
+
+    def _stop_program(self, action: StopProgram) -> None:
+        random, behaviour = self.world.random, self.behaviour
+        process = self.processes.get(action.definition.name)
+        if process and random.random() >= behaviour.stop_hangs:
+            self.world.after(random.uniform(0, behaviour.stop_s), self._stopped, self._life, process)
+
+    def _stopped(self, life: int, process: Process) -> None:
+        if life == self._life and self.processes.get(process.service) is process:
+            self._process_ended(process, 0)
+
+    def _process_ended(self, process: Process, status: int) -> None:
+        self._remove(process.service)
+        self._to_leash(ProcessEnded(process.service, process.pid, status))
+
+    def _remove(self, service: str) -> None:
+        self.processes.pop(service, None)
+        self.judge.dies(self.name, service)
+
+    def _kill(self, service: str) -> None:
+        """SIGKILL, and a scan that finds nothing some time later: within a quarter of S."""
+        if service in self._killing:
+            return
+        random = self.world.random
+        share = random.choice((1.0, 1.0, random.random())) if self.behaviour.rough else random.random()
+        self._killing.add(service)
+        self.world.after(share * self.timing.stop_s / 4, self._killed, self._life, service)
+
+    def _killed(self, life: int, service: str) -> None:
+        if life != self._life or service not in self._killing:
+            return
+        if self.paused:
+            self.world.after(0.01, self._killed, life, service)
+            return
+        self._killing.discard(service)
+        self._remove(service)
+        self._to_leash(NoneLeft(service))

@@ -1,0 +1,211 @@
+"""One life of a cluster: four servers, three services, one SDS, and what becomes of them.
+
+    storm    chaos, then healing: safety throughout, then liveness within a bound
+    single   one fault alone: no service is out for longer than `Timing` says
+    quiet    no fault: nothing moves
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from agent.choosing import ChoosingSettings
+from agent.running import Ability
+from bus.config import Timing
+from bus.messages import ServiceDefinition, is_server
+from sds.witness import Record
+from simulation.central import Central
+from simulation.host import Behaviour, Host, Names
+from simulation.judge import Judge
+from simulation.weather import SingleFault, Storm
+from simulation.world import SDS_HOST, World
+
+Kind = Literal["storm", "single", "quiet"]
+
+NAMES = ("a", "b", "c", "d")
+HOMES = {"x": "a", "y": "b", "z": "c"}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a life went."""
+
+    seed: int
+    kind: Kind
+    failure: str | None
+    simulated_s: float
+    settled_s: float = 0.0  # storm: after healing, until everything was served and backed
+    outage_s: float = 0.0  # single: the longest
+    label: str = ""  # single: the fault and its moment
+
+
+def kind_of(seed: int) -> Kind:
+    """Every seed has its kind: of twenty, thirteen storms, six single faults, one quiet life."""
+    rest = seed % 20
+    return "quiet" if rest == 19 else "single" if rest >= 13 else "storm"
+
+
+class Life:
+    """A world with a cluster in it."""
+
+    def __init__(self, seed: int, kind: Kind, timeline: list[str] | None = None) -> None:
+        self.seed, self.kind = seed, kind
+        self.timing = Timing.calm()
+        self.world = World(seed)
+        self.world.timeline = timeline
+        random = self.world.random
+        self.names = NAMES
+        self.services = tuple(HOMES)
+        self.everyone = [*NAMES, SDS_HOST]
+        self.judge = Judge(self.world, self.services)
+        self.central = Central(self.world, self.judge, self.timing, self.world.clock(self.timing.clock_error))
+        yields = kind == "storm" and random.random() < 0.25
+        everywhere = kind != "storm" or random.random() < 0.6
+        self.able = {
+            service: set(NAMES) if everywhere else {home, *random.sample(NAMES, 2)} for service, home in HOMES.items()
+        }
+        names = Names()
+        delay_s = random.choice((2.0, 5.0)) if kind == "storm" else 2.0
+        choosing = ChoosingSettings(margin=10, dwell_s=0.5) if kind != "quiet" else ChoosingSettings()
+        self.hosts = {
+            name: Host(
+                self.world,
+                self.judge,
+                names,
+                name,
+                self.timing,
+                self.world.clock(self.timing.clock_error),
+                Behaviour(),
+                self._homes(name, yields, delay_s),
+                self._ability(name),
+                choosing,
+            )
+            for name in NAMES
+        }
+        self.central.subscribers = list(NAMES)
+        self.central.start()
+        for host in self.hosts.values():
+            self.world.after(random.uniform(0, 0.3), host.boot)
+
+    def _homes(self, name: str, yields: bool, failback_delay_s: float) -> tuple[ServiceDefinition, ...]:
+        return tuple(
+            ServiceDefinition(
+                name=service,
+                fqdn=f"{service}.sim",
+                port=80,
+                home=home,
+                start=("run",),
+                alone="yield" if yields else "keep",
+                failback_delay_s=failback_delay_s,
+                restart_limit=2,
+                start_limit_s=3.0,
+            )
+            for service, home in HOMES.items()
+            if home == name
+        )
+
+    def _ability(self, name: str) -> Ability:
+        able = tuple(sorted(service for service in HOMES if name in self.able[service]))
+        return Ability(able, {service: "not here" for service in HOMES if service not in able})
+
+    def record(self, service: str) -> Record | None:
+        """What the SDS has on record, if it is up."""
+        machine = self.central.machine
+        case = machine.witness.cases.get(service) if machine else None
+        return case.record if case else None
+
+    def settled(self, service: str) -> bool:
+        """Served by its recorded holder, and backed by a recorded secondary whose word carries it."""
+        record = self.record(service)
+        if record is None or record.holder is None or record.state != "held" or not is_server(record.secondary):
+            return False
+        host = self.hosts[record.holder]
+        duty = host.guard.duties.get(service) if host.guard else None
+        holding = duty.holding if duty else None
+        return (
+            host.name in self.judge.answering[service]
+            and holding is not None
+            and holding.epoch == record.epoch
+            and holding.recorded == record.secondary
+            and holding.leases.until(record.secondary) > host.now
+        )
+
+    @property
+    def bound_s(self) -> float:
+        """Within this everything must be served and backed after healing.
+
+        A back-off after failed starts, and the admission of returning guards
+        after one G, come on top of what the rules themselves need.
+        """
+        return 12 * self.timing.promise_s + 2 * Behaviour().start_s
+
+    # -- the three kinds
+
+    def play(self) -> Outcome:
+        """Live it."""
+        if self.kind == "storm":
+            return self._storm()
+        if self.kind == "single":
+            return self._single()
+        return self._quiet()
+
+    def _failed(self, text: str | None, settled_s: float = 0.0, outage_s: float = 0.0, label: str = "") -> Outcome:
+        failure = str(self.judge.violation) if self.judge.violation else text
+        return Outcome(self.seed, self.kind, failure, self.world.now, settled_s, outage_s, label)
+
+    def _storm(self) -> Outcome:
+        storm = Storm(self)
+        storm.begin()
+        self.world.run(self.world.random.uniform(20.0, 50.0))
+        if self.judge.violation:
+            return self._failed(None)
+        self.world.say("--- healed")
+        storm.end()
+        healed_at = self.world.now
+        settled: dict[str, float] = {}
+        while len(settled) < len(self.services) and self.world.now < healed_at + 2 * self.bound_s and not self.world.stopped:
+            self.world.run(self.world.now + 0.1)
+            for service in self.services:
+                if service not in settled and self.settled(service):
+                    settled[service] = self.world.now - healed_at
+        slowest = max(settled.get(service, 2 * self.bound_s) for service in self.services)
+        text = f"liveness: {slowest:.1f} s after healing, the bound is {self.bound_s:.1f} s" if slowest > self.bound_s else None
+        return self._failed(text, settled_s=slowest)
+
+    def _settle(self) -> bool:
+        self.world.run(6.0)
+        return all(self.settled(service) for service in self.services)
+
+    def _single(self) -> Outcome:
+        if not self._settle():
+            return self._failed("liveness: six seconds after a first start not everything is served and backed")
+        fault = SingleFault(self)
+        self.world.run(self.world.now + self.world.random.uniform(0, 1.0))
+        fault.prepare()
+        self.world.run(self.world.now + self.world.random.uniform(0, 2.0))
+        moving = self._moving()
+        fault.strike()
+        struck_at = self.world.now
+        self.world.run(struck_at + 20.0)
+        worst = max(self.judge.longest_outage_s(service, struck_at) for service in self.services)
+        start_s = Behaviour().start_s + 0.1
+        limit_s = self.timing.move_bound_s(start_s) if moving or fault.moment == "move" else self.timing.outage_bound_s(start_s)
+        limit_s += fault.grace_s
+        text = f"outage: {worst:.2f} s, the bound is {limit_s:.2f} s" if worst > limit_s else None
+        return self._failed(text, outage_s=worst, label=f"{fault.kind}, {fault.moment}")
+
+    def _moving(self) -> bool:
+        machine = self.central.machine
+        return bool(machine and machine.moves.wishes)
+
+    def _quiet(self) -> Outcome:
+        if not self._settle():
+            return self._failed("liveness: six seconds after a first start not everything is served and backed")
+        self.world.run(10.0)
+        before = self.judge.changes
+        self.world.run(60.0)
+        moved = self.judge.changes - before
+        worst = max(self.judge.longest_outage_s(service, 6.0) for service in self.services)
+        text = f"economy: {moved} changes, {worst:.2f} s unserved, though nothing failed" if moved or worst else None
+        return self._failed(text)

@@ -1,0 +1,257 @@
+"""Faults, drawn from the seed: calm lives and stormy ones, and one fault alone.
+
+Delays may exceed a lease, messages may be lost, doubled and reordered, links
+cut one way; guards, runners, processes, servers and the SDS die and return;
+anything may be paused; alarms are late; the store refuses or forgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bus.messages import Order, is_server
+from simulation.world import SDS_HOST
+
+if TYPE_CHECKING:
+    from simulation.life import Life
+
+
+class Storm:
+    """Chaos from a first moment until it is called off."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._world = life.world
+        self._random = life.world.random
+        self._over = False
+
+    def begin(self) -> None:
+        """Draw what kind of storm this is, and let it loose."""
+        random, network, promise_s = self._random, self._world.network, self._life.timing.promise_s
+        network.loss = random.choice((0.0, 0.0, 0.1, 0.4))
+        network.duplication = random.choice((0.0, 0.05, 0.2))
+        network.delay_s = random.choice((0.01, 0.05, 0.3, 2.5))
+        network.tail = random.choice((0.0, 0.02, 0.1))
+        network.tail_delay_s = 3 * promise_s
+        for host in self._life.hosts.values():
+            host.behaviour.start_fails = random.choice((0.0, 0.05, 0.3))
+            host.behaviour.stop_hangs = random.choice((0.0, 0.0, 0.3))
+            host.behaviour.late_s = random.choice((0.0, 0.0, self._life.timing.stop_s / 4, self._life.timing.stop_s))
+            host.behaviour.rough = random.random() < 0.7
+        self._deaths_every_s = random.choice(((1.0, 8.0), (3.0, 20.0)))
+        calm_s = random.uniform(1.0, 4.0)
+        for fault in (self._cuts, self._deaths, self._pauses, self._small_deaths, self._loads, self._orders, self._store):
+            self._world.after(calm_s + random.uniform(0.0, 6.0), self._loop, fault)
+
+    def end(self) -> None:
+        """Heal everything."""
+        self._over = True
+        network = self._world.network
+        network.loss = network.duplication = network.tail = 0.0
+        network.delay_s = 0.01
+        network.cuts = set()
+        self._life.central.refuses_writes = False
+        for host in self._life.hosts.values():
+            host.behaviour.start_fails = host.behaviour.stop_hangs = host.behaviour.late_s = 0.0
+            host.behaviour.rough = False
+            host.resume()
+            for part in ("guard", "runner"):
+                host.pause_part(part, False)
+            host.boot()
+        if self._life.central.machine is None:
+            self._life.central.start()
+        for name in self._life.names:
+            self._resume(name)
+
+    def _loop(self, fault: Callable[[], float]) -> None:
+        if not self._over:
+            self._world.after(fault(), self._loop, fault)
+
+    def _cuts(self) -> float:
+        random, network = self._random, self._world.network
+        everyone = self._life.everyone
+        kind = random.random()
+        if kind < 0.25:
+            network.cuts = set()
+        elif kind < 0.45:
+            side = set(random.sample(everyone, random.randint(1, 3)))
+            network.cuts = {(x, y) for x in everyone for y in everyone if (x in side) != (y in side)}
+        else:
+            for _ in range(random.randint(1, 3)):
+                x, y = random.sample(everyone, 2)
+                network.cuts |= {(x, y)} if random.random() < 0.6 else {(x, y), (y, x)}
+        return random.uniform(0.3, 7.0)
+
+    def _deaths(self) -> float:
+        random = self._random
+        everyone = self._life.everyone
+        victims = everyone if random.random() < 0.05 else random.sample([*everyone, SDS_HOST], random.choice((1, 1, 1, 2)))
+        for victim in set(victims):
+            away_s = random.uniform(0.05, 0.8) if random.random() < 0.5 else random.uniform(0.1, 8.0)
+            self._kill_for(victim, away_s)
+        return random.uniform(*self._deaths_every_s)
+
+    def _kill_for(self, victim: str, away_s: float) -> None:
+        life, random = self._life, self._random
+        if victim == SDS_HOST:
+            life.central.crash()
+            self._world.after(away_s, self._start_sds, random.random() < 0.3)
+        elif random.random() < 0.5:
+            life.hosts[victim].crash()
+            self._world.after(away_s, life.hosts[victim].boot)
+        else:
+            life.hosts[victim].kill_guard()
+
+    def _start_sds(self, lost_write: bool) -> None:
+        if self._life.central.machine is None:
+            if lost_write and not self._over:
+                self._life.central.disk.lose_last_write()
+            self._life.central.start()
+
+    def _pauses(self) -> float:
+        random, life = self._random, self._life
+        host = life.hosts[random.choice(life.names)]
+        length_s = random.uniform(0.1, 3 * life.timing.promise_s)
+        if random.random() < 0.5:
+            host.pause()
+            self._world.after(length_s, host.resume)
+        else:
+            part = random.choice(("guard", "runner"))
+            host.pause_part(part, True)
+            self._world.after(length_s, host.pause_part, part, False)
+        return random.uniform(2.0, 20.0)
+
+    def _small_deaths(self) -> float:
+        random, life = self._random, self._life
+        host = life.hosts[random.choice(life.names)]
+        kind = random.random()
+        if kind < 0.45:
+            host.kill_runner()
+        elif kind < 0.9:
+            host.kill_process(random.choice(life.services))
+        else:
+            host.terminate()
+            self._world.after(random.uniform(3.0, 10.0), host.boot)
+        return random.uniform(1.0, 8.0)
+
+    def _loads(self) -> float:
+        random, life = self._random, self._life
+        life.hosts[random.choice(life.names)].load(random.random())
+        return random.uniform(0.3, 3.0)
+
+    def _orders(self) -> float:
+        random, life = self._random, self._life
+        name = random.choice(life.names)
+        verb = random.choice(("move", "move", "move", "drain", "resume", "resume"))
+        if verb == "move":
+            life.central.order(Order(verb="move", service=random.choice(life.services), server=name))
+        elif verb == "drain":
+            life.central.order(Order(verb="drain", server=name))
+            self._world.after(random.uniform(1.0, 6.0), self._resume, name)
+        else:
+            life.central.order(Order(verb="resume", server=name))
+        return random.uniform(1.0, 10.0)
+
+    def _resume(self, name: str) -> None:
+        self._life.central.order(Order(verb="resume", server=name))
+
+    def _store(self) -> float:
+        if self._random.random() < 0.3:
+            self._life.central.refuses_writes = True
+            self._world.after(self._random.uniform(0.05, 3.0), self._store_back)
+        return self._random.uniform(2.0, 15.0)
+
+    def _store_back(self) -> None:
+        self._life.central.refuses_writes = False
+
+
+FAULTS = (
+    "crash server",
+    "kill guard",
+    "kill runner",
+    "kill process",
+    "crash sds",
+    "store refuses",
+    "cut both ways",
+    "cut one way",
+    "pause server",
+    "pause guard",
+    "pause runner",
+)
+"""The single faults."""
+
+
+class SingleFault:
+    """One fault in a quiet cluster, at a steady moment, during a change of secondary, or during a move."""
+
+    def __init__(self, life: Life) -> None:
+        random = life.world.random
+        self._life = life
+        self.kind = random.choice(FAULTS)
+        self.moment = random.choice(("steady", "steady", "change", "move"))
+        self.service = random.choice(life.services)
+        self.lasts = random.random() < 0.5
+        self.length_s = random.uniform(life.timing.lease_s, 8 * life.timing.promise_s)
+        self.first, self.second = random.sample(life.everyone, 2)
+        self.victim = random.choice(life.names)
+        if self.kind.startswith("pause"):
+            self.lasts = False
+
+    @property
+    def grace_s(self) -> float:
+        """A planned move needs W from the stop until the new holder is backed: its absence costs its length."""
+        if self.kind not in ("crash sds", "store refuses") or self.moment != "move":
+            return 0.0
+        return float("inf") if self.lasts else self.length_s + self._life.timing.promise_s
+
+    def prepare(self) -> None:
+        """Begin the change or the move in whose middle the fault falls."""
+        record = self._life.record(self.service)
+        others = [name for name in self._life.names if record and name not in (record.holder, record.secondary)]
+        if self.moment == "change" and others and record and is_server(record.secondary):
+            self._life.hosts[record.secondary].load(1.0)
+        elif self.moment == "move" and others:
+            self._life.central.order(Order(verb="move", service=self.service, server=others[0]))
+
+    def strike(self) -> None:
+        """The fault, and its end if it has one."""
+        life, world = self._life, self._life.world
+        host = life.hosts[self.victim]
+        world.say("--- fault:", self.kind, self.victim, self.first, self.second, f"{self.length_s:.2f} s", "lasts" if self.lasts else "")
+        undo: Callable[[], None] | None = None
+        match self.kind:
+            case "crash server":
+                host.crash()
+                undo = host.boot
+            case "kill guard":
+                host.kill_guard()
+            case "kill runner":
+                host.kill_runner()
+            case "kill process":
+                host.kill_process(self.service)
+            case "crash sds":
+                life.central.crash()
+                undo = self._start_sds
+            case "store refuses":
+                life.central.refuses_writes = True
+                undo = self._store_back
+            case "cut both ways" | "cut one way":
+                both = {(self.first, self.second), (self.second, self.first)}
+                world.network.cuts = both if self.kind == "cut both ways" else {(self.first, self.second)}
+                undo = world.network.cuts.clear
+            case "pause server":
+                host.pause()
+                undo = host.resume
+            case _:
+                part = self.kind.removeprefix("pause ")
+                host.pause_part(part, True)
+                world.after(self.length_s, host.pause_part, part, False)
+        if undo and not self.lasts:
+            world.after(self.length_s, undo)
+
+    def _start_sds(self) -> None:
+        self._life.central.start()
+
+    def _store_back(self) -> None:
+        self._life.central.refuses_writes = False
