@@ -1,0 +1,319 @@
+"""Which running processes are ours, and the end of those that should not be.
+
+Everything that an agent starts bears marks in its environment: the agent's
+identity and, for a service, its name, epoch and grant.  A descendant inherits
+them, wherever it daemonises to.  Some programs wipe their environment (nginx
+writes its title over it), so `remains` also goes by session, process group and
+descent; the tether, as child subreaper, is the ancestor of them all (R5, R6).
+
+Whoever can write a process's environment could have killed it anyway: without
+root only processes of our own user can be read, and only those are found.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Collection, Mapping
+
+import msgspec
+
+from bus.config import AgentConfig
+
+_AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPOCH", b"LOCUM_GRANT"
+_ENVIRONMENT_BYTES = 256 * 1024
+_AGAIN_S = 0.005
+_SCANS = 3
+
+
+class LeftoverError(Exception):
+    """A process of ours cannot be ended.  Nothing may be started here while it lives."""
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """A process of ours: who it is for the kernel, and what it was started for."""
+
+    pid: int
+    started: int  # clock ticks since boot: with the pid it names one process for good
+    service: str | None = None  # None: a part of the agent itself, or what the runner called
+    epoch: int = 0
+    grant_id: int = 0
+
+
+class Stat(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the kernel says of a process (proc(5), /proc/PID/stat)."""
+
+    pid: int
+    state: bytes
+    parent: int
+    group: int
+    session: int
+    started: int
+
+    @property
+    def zombie(self) -> bool:
+        """It has ended, and its parent has not asked how."""
+        return self.state in (b"Z", b"X")
+
+
+def identity(config: AgentConfig) -> str:
+    """The agent's mark: no two installations on one host share it."""
+    return f"{config.cluster}/{config.name}@{os.path.realpath(config.state_dir)}"
+
+
+def marks(agent_id: str, service: str, epoch: int, grant_id: int) -> dict[str, str]:
+    """The environment by which a service's processes are known."""
+    return {"LOCUM_AGENT": agent_id, "LOCUM_SERVICE": service, "LOCUM_EPOCH": str(epoch), "LOCUM_GRANT": str(grant_id)}
+
+
+def processes() -> dict[int, Stat]:
+    """Every process of this pid namespace; about 5 us each."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            stat = stat_of(int(name))
+            if stat is not None:
+                found[stat.pid] = stat
+    return found
+
+
+def stat_of(pid: int) -> Stat | None:
+    """None: there is no such process."""
+    text = _read(f"/proc/{pid}/stat", 1024)
+    # The name in brackets is the process's own choice: count the fields from behind it.
+    fields = text[text.rfind(b")") + 2 :].split(b" ", 20)
+    if len(fields) < 21:
+        return None
+    return Stat(pid, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+def _read(path: str, limit: int) -> bytes:
+    """What is there; nothing if the process vanished or is not ours to look at."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, limit)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _marks_of(pid: int) -> dict[bytes, bytes]:
+    environment = _read(f"/proc/{pid}/environ", _ENVIRONMENT_BYTES)
+    if _AGENT not in environment:
+        return {}
+    return {key: value for key, _, value in (entry.partition(b"=") for entry in environment.split(b"\0")) if key.startswith(b"LOCUM_")}
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _adopted(stat: Stat, agent: bytes) -> Adopted | None:
+    if stat.zombie:
+        return None
+    found = _marks_of(stat.pid)
+    if found.get(_AGENT) != agent:
+        return None
+    service = found.get(_SERVICE, b"").decode(errors="replace") or None
+    return Adopted(stat.pid, stat.started, service, _number(found.get(_EPOCH, b"")), _number(found.get(_GRANT, b"")))
+
+
+def find(agent_id: str, service: str | None = None) -> list[Adopted]:
+    """The running processes that bear this agent's mark, or this service's of it; never the caller or its ancestors."""
+    agent, every = agent_id.encode(), processes()
+    caller: Stat | None = every.get(os.getpid())
+    while caller is not None:
+        caller = every.get(every.pop(caller.pid).parent)
+    adopted = (_adopted(stat, agent) for stat in every.values())
+    return [one for one in adopted if one is not None and service in (None, one.service)]
+
+
+def remains(agent_id: str, wanted: Collection[str], mains: Mapping[str, Collection[int]], parts: Collection[int]) -> dict[str, list[Stat]]:
+    """What is left of each wanted service, as the tether, which calls this, sees it.
+
+    `mains` gives the pids that were main processes of each service, and so its
+    sessions; `parts` are guard and runner.  A zombie counts until it is reaped:
+    it may have forked a moment before it died.  An orphan that hides all its
+    marks counts for every service: better one killed too many than one left.
+
+    Nothing is missed: every process of a service descends from a child of the
+    tether, and a child that dies during the scan stays a zombie, for the tether
+    alone reaps it, before or after.
+    """
+    agent = agent_id.encode()
+    for _ in range(_SCANS - 1):
+        try:
+            return _Family(agent, mains, parts, strict=True).left(wanted)
+        except _Torn:
+            continue
+    return _Family(agent, mains, parts, strict=False).left(wanted)
+
+
+class _Torn(Exception):
+    """Processes came and went during the scan so that it contradicts itself."""
+
+
+# Owners that are no services; a service's name bears no such sign.
+_FOREIGN, _TETHER, _OWN, _STRAY = "/foreign", "/tether", "/own", "/stray"
+
+
+class _Family:
+    """One scan of the tether's descendants, and whose they are."""
+
+    def __init__(self, agent: bytes, mains: Mapping[str, Collection[int]], parts: Collection[int], strict: bool) -> None:
+        self._agent = agent
+        self._strict = strict
+        self._sessions = {pid: service for service, pids in mains.items() for pid in pids}
+        self._owners = {0: _FOREIGN, os.getpid(): _TETHER, **dict.fromkeys(parts, _OWN)}
+        self._every = processes()
+
+    def left(self, wanted: Collection[str]) -> dict[str, list[Stat]]:
+        """The processes of each wanted service; strays are of each."""
+        left: dict[str, list[Stat]] = {service: [] for service in wanted}
+        for pid in list(self._every):
+            owner = self._owner(pid)
+            for service in wanted if owner == _STRAY else (owner,):
+                if service in left:
+                    left[service].append(self._every[pid])
+        return left
+
+    def _owner(self, pid: int) -> str:
+        """Up to the nearest ancestor whose owner is known, and down again."""
+        line = []
+        while pid not in self._owners:
+            line.append(pid)
+            pid = self._parent(pid)
+        owner = self._owners[pid]
+        for descendant in reversed(line):
+            owner = self._owners[descendant] = self._inherited(self._every[descendant], owner)
+        return owner
+
+    def _inherited(self, stat: Stat, parents: str) -> str:
+        if parents == _FOREIGN:
+            return _FOREIGN
+        for number in (stat.pid, stat.session, stat.group):
+            if number in self._sessions:
+                return self._sessions[number]
+        found = _marks_of(stat.pid)
+        if found.get(_AGENT) == self._agent:
+            return found[_SERVICE].decode(errors="replace") if _SERVICE in found else _OWN
+        return _STRAY if parents == _TETHER else parents
+
+    def _parent(self, pid: int) -> int:
+        """The parent's pid; asked again if the parent went before its own entry was read."""
+        stat = self._every[pid]
+        while stat.parent and stat.parent not in self._every:
+            fresh = stat_of(pid)
+            if fresh is None:
+                return 0
+            stat = self._every[pid] = fresh
+            parent = stat_of(stat.parent)
+            if parent is not None:
+                self._every[parent.pid] = parent
+        # A parent is never younger: this one's number is another's by now.
+        if stat.parent and self._every[stat.parent].started > stat.started:
+            if self._strict:
+                raise _Torn
+            return 0
+        return stat.parent
+
+
+def end(pid: int, started: int) -> None:
+    """SIGKILL that very process, and no later one of its number."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        stat = stat_of(pid)
+        if stat is not None and stat.started == started:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except OSError:
+        pass  # gone, or not ours to end: the next scan says which
+    finally:
+        os.close(fd)
+
+
+def end_leftovers(agent_id: str, within_s: float, sessions: Collection[int] = ()) -> int:
+    """Kill whatever bears this agent's mark, or is of these sessions; how many there were, once verified.
+
+    Raises `LeftoverError` if something lives on after `within_s`.
+    """
+    ended: set[tuple[int, int]] = set()
+    give_up_at = time.clock_gettime(time.CLOCK_BOOTTIME) + within_s
+    while True:
+        left = _leftovers(agent_id, sessions)
+        if not left:
+            return len(ended)
+        for one in left:
+            end(one.pid, one.started)
+            ended.add((one.pid, one.started))
+        if time.clock_gettime(time.CLOCK_BOOTTIME) > give_up_at:
+            raise LeftoverError(_complaint(agent_id, left[0]))
+        time.sleep(_AGAIN_S)
+
+
+def _leftovers(agent_id: str, sessions: Collection[int]) -> list[Adopted]:
+    left = find(agent_id)
+    if sessions:
+        me = os.getpid()
+        found = {one.pid for one in left}
+        for stat in processes().values():
+            if stat.session in sessions and not stat.zombie and stat.pid != me and stat.pid not in found:
+                left.append(Adopted(stat.pid, stat.started))
+    return left
+
+
+def _complaint(agent_id: str, one: Adopted) -> str:
+    of = f"service {one.service}, epoch {one.epoch}" if one.service else "a part of the agent"
+    return f"{agent_id}: process {one.pid} ({of}) of an earlier run cannot be ended: end it by hand (kill -9 {one.pid}), then start again"
+
+
+def end_all_after_tether(agent_id: str, sessions: Callable[[], Collection[int]]) -> None:
+    """For the guard: when the tether dies, end every service, wherever it daemonised to, and this process.
+
+    The tether has the kernel send its guard SIGHUP then.  `sessions` gives the
+    main processes' pids as `Spawned` said them, for services that wipe their
+    environment.
+    """
+
+    def tether_died(_number: int, _frame: object) -> None:
+        try:
+            end_leftovers(agent_id, 5.0, sessions())
+        finally:
+            os._exit(1)
+
+    signal.signal(signal.SIGHUP, tether_died)
+
+
+def listening(address: str, port: int, within_s: float = 0.2) -> bool:
+    """Whether something accepts connections at this address of our own host.
+
+    An own closed port refuses at once, so silence means that something is there
+    (its queue is full) and counts as yes.  Raises nothing.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect((address, port))
+        except BlockingIOError:
+            poller = select.poll()
+            poller.register(probe, select.POLLOUT)
+            if not poller.poll(within_s * 1000):
+                return True
+        except OSError:
+            return False
+        if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            return False
+        try:
+            return bool(probe.getsockname() != probe.getpeername())  # an ephemeral port can reach itself
+        except OSError:
+            return False

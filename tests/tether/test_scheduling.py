@@ -1,0 +1,92 @@
+"""Real time: what is taken, what is inherited, what is refused.  In processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+REPORT = """
+import json, os, threading
+from agent import scheduling
+def now():
+    return [os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, os.getpriority(os.PRIO_PROCESS, 0)]
+def in_thread():
+    got = []
+    thread = threading.Thread(target=lambda: got.append(now()))
+    thread.start(); thread.join()
+    return got[0]
+def in_child():
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, json.dumps(now()).encode()); os._exit(0)
+    os.wait()
+    return json.loads(os.read(read, 1000))
+"""
+
+
+def run(code: str, *prefix: str) -> dict[str, object]:
+    argv = [*prefix, sys.executable, "-c", REPORT + code]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
+
+
+def fifo_is_to_be_had() -> bool:
+    return run("print(json.dumps({'probe': scheduling.probe()}))")["probe"] == "fifo"
+
+
+needs_fifo = pytest.mark.skipif("not fifo_is_to_be_had()", reason="this host grants no SCHED_FIFO")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give rights up")
+WITHOUT_RIGHTS = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
+
+
+@needs_fifo
+def test_fifo_is_for_this_process_only() -> None:
+    got = run("f = scheduling.take()\nprint(json.dumps([f.scheduling, f.guards, now(), in_thread(), in_child()]))")
+    scheduling, guards, here, thread, child = got
+    assert scheduling == "fifo" and "sched-fifo" in guards
+    assert here[0] == os.SCHED_FIFO and thread[0] == child[0] == os.SCHED_OTHER
+
+
+@needs_fifo
+def test_threads_inherit_until_that_is_stopped() -> None:
+    """TRAPS 4: zmq's threads must have it, the children must not."""
+    taken = "scheduling.take(threads_inherit=True)\nearly = in_thread()\nscheduling.stop_inheritance()\n"
+    early, here, late, child = run(taken + "print(json.dumps([early, now(), in_thread(), in_child()]))")
+    assert early[0] == here[0] == os.SCHED_FIFO and late[0] == child[0] == os.SCHED_OTHER
+
+
+@needs_root
+def test_nice_is_for_this_process_only() -> None:
+    scheduling, here, child = run("f = scheduling.take('nice')\nprint(json.dumps([f.scheduling, now(), in_child()]))")
+    assert scheduling == "nice" and here == [os.SCHED_OTHER, -20] and child == [os.SCHED_OTHER, 0]
+
+
+def test_other_takes_no_class() -> None:
+    scheduling, here = run("f = scheduling.take('other')\nprint(json.dumps([f.scheduling, now()]))")
+    assert scheduling == "other" and here[0] == os.SCHED_OTHER
+
+
+@needs_root
+def test_without_rights_it_says_what_it_lacks() -> None:
+    result = run("f = scheduling.take()\nprint(json.dumps([f.scheduling, f.guards, f.lacks, scheduling.probe()]))", *WITHOUT_RIGHTS)
+    scheduling, guards, lacks, probe = result
+    assert scheduling == probe == "other" and guards == []
+    assert [lack.partition(":")[0] for lack in lacks] == ["no SCHED_FIFO", "no nice -20", "not memory-locked", "not oom-protected"]
+
+
+def test_a_probe_keeps_nothing() -> None:
+    before, after = run("a = now()\nscheduling.probe()\nprint(json.dumps([a, now()]))")
+    assert before == after
+
+
+def test_quiet_is_without_collections() -> None:
+    assert run("import gc\nscheduling.be_quiet()\nprint(json.dumps({'on': gc.isenabled()}))") == {"on": False}
