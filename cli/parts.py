@@ -77,7 +77,7 @@ def agent(config: str, check: bool, log: str) -> int:
             return 0
         from agent.tether import main
 
-        return main(config, settings, log)
+        return main(settings, config, log)
     except ConfigError as error:
         raise Misconfigured(str(error)) from None
 

@@ -75,7 +75,7 @@ class Part:
 
     def spawn(self) -> None:
         """Start its top process, in a session of its own: a Ctrl-C at the terminal is for the demo alone."""
-        environment = os.environ | {
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("LOCUM_")} | {
             processes.MARK: self.mark,
             processes.PART: self.name,
             "PYTHONPATH": str(CHECKOUT),

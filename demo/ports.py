@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterable
@@ -56,10 +57,16 @@ def holder(endpoint: Endpoint) -> str:
     wanted = {_written(endpoint), _written(endpoint._replace(address="0.0.0.0"))}
     inodes = {f"socket:[{fields[9]}]" for fields in _rows(endpoint.kind) if fields[1] in wanted}
     for directory in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            links = {os.readlink(entry) for entry in directory.iterdir()}
-            if inodes & links:
-                return f"{(directory.parent / 'comm').read_text().strip()}, pid {directory.parent.name}"
-        except OSError:
-            continue
+        if inodes & set(_links(directory)):
+            return f"{(directory.parent / 'comm').read_text().strip()}, pid {directory.parent.name}"
     return ""
+
+
+def _links(directory: Path) -> Iterable[str]:
+    """What the open files of a process are; one that is closed meanwhile, or hidden, is left out."""
+    try:
+        for entry in os.scandir(directory):
+            with contextlib.suppress(FileNotFoundError):
+                yield os.readlink(entry)
+    except OSError:
+        return

@@ -112,3 +112,8 @@ class Presence:
 
         self._line.setblocking(False)
         return await asyncio.start_unix_server(tell, sock=self._line)
+
+    def release(self) -> None:
+        """Let another demo have the addresses and the state directory."""
+        self._line.close()
+        os.close(self._lock)

@@ -87,6 +87,13 @@ def _works_below(pid: int, directory: str) -> bool:
         return False
 
 
+def _line(everyone: dict[int, Process], pid: int) -> Iterable[int]:
+    """A process, its parent, and so on upwards."""
+    while pid in everyone:
+        yield pid
+        pid = everyone[pid].parent
+
+
 def _same_network(pid: int) -> bool:
     try:
         return os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net")
@@ -103,17 +110,18 @@ class Marked(NamedTuple):
 
 
 def marked() -> list[Marked]:
-    """Every process of any demo in this network namespace, this one excepted."""
+    """Every process of any demo in this network namespace, but for this process and those above it."""
     everyone = living()
     found: dict[int, Marked] = {}
+    above = set(_line(everyone, os.getpid()))
     for process in everyone.values():
         bears = _environment(process.pid)
-        if process.pid != os.getpid() and MARK in bears and _same_network(process.pid):
+        if process.pid not in above and MARK in bears and _same_network(process.pid):
             part = bears.get("LOCUM_SERVER") or bears.get(PART, "")
             found[process.pid] = Marked(bears[MARK], part, process)
     grown = True
     while grown:
-        children = [p for p in everyone.values() if p.parent in found and p.pid not in found]
+        children = [p for p in everyone.values() if p.parent in found and p.pid not in found and p.pid not in above]
         found |= {p.pid: found[p.parent]._replace(process=p) for p in children}
         grown = bool(children)
     return [entry._replace(part="store") if entry.process.role == "store" else entry for entry in found.values()]
