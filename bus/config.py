@@ -190,10 +190,12 @@ def parse(text: str, kind: type[Config], filename: str) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{filename}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{filename}: nested too deeply for a file of settings: see docs/configuration.md") from None
     try:
         config = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{filename}: {_explain(str(error), kind)}") from None
+        raise ConfigError(f"{filename}: {_explain(str(error), kind)}".replace("\n", "\\n")) from None
     _check(config, filename)
     return config
 
@@ -218,15 +220,17 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             )
         if service.home not in ("unset", config.name):
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
-    if config.name == "sds" or (config.sds.port == config.peer_port and config.sds.address == config.address):
-        raise ConfigError(f"{filename}: peer_port: the SDS has this address and port, or this name: choose another")
+    if config.name == "sds":
+        raise ConfigError(f"{filename}: name: the SDS has this name: choose another")
+    if config.sds.port == config.peer_port and config.sds.address == config.address:
+        raise ConfigError(f"{filename}: peer_port: the SDS has this address and port: choose another")
 
 
 def _explain(error: str, kind: type[msgspec.Struct]) -> str:
     """msgspec's words as: key, what is wrong, how to mend it."""
     message, _, path = error.partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
-    unknown = re.match(r"Object contains unknown field `(.*)`", message)
+    unknown = re.match(r"Object contains unknown field `(.*)`", message, re.DOTALL)
     missing = re.match(r"Object missing required field `(.*)`", message)
     found = unknown or missing
     where = ".".join(part for part in (key, found.group(1) if found else "") if part)

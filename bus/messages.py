@@ -35,8 +35,8 @@ ALONE = "-alone"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """A frame beyond this is refused before it is decoded."""
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-Backup = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^(-nobody|-alone|[a-z0-9]([a-z0-9-]*[a-z0-9])?)$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")]
+Backup = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^(-nobody|-alone|[a-z0-9]([a-z0-9-]*[a-z0-9])?)\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
 Level = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]

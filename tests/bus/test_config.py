@@ -1,0 +1,148 @@
+"""Settings: one line that names file and key for whatever is wrong; the timing as DESIGN R1 and R3 have it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bus.config import AgentConfig, ConfigError, SdsConfig, Timing, parse
+
+AGENT = """
+cluster = "demo"
+name = "http"
+address = "127.0.1.11"
+state_dir = "/var/lib/locum"
+key_file = "key"
+{more}
+[sds]
+public_key_file = "sds.pub"
+{sds}
+[[service]]
+name = "www"
+fqdn = "www.demo.locum.test"
+port = 8081
+start = ["/usr/sbin/nginx", "-g", "daemon off;"]
+{service}
+"""
+SDS = """
+cluster = "demo"
+state_dir = "/var/lib/locum"
+key_file = "key"
+trust_file = "trust.toml"
+"""
+
+
+def agent(more: str = "", sds: str = "", service: str = "") -> str:
+    return AGENT.format(more=more, sds=sds, service=service)
+
+
+def test_a_good_agent_file() -> None:
+    config = parse(agent('backs_up = ["ftp"]'), AgentConfig, "agent.toml")
+    [www] = config.definitions
+    assert (config.sds.port, config.backs_up, www.home, www.port) == (5750, ("ftp",), "http", 8081)
+
+
+def test_a_good_sds_file() -> None:
+    assert parse(SDS, SdsConfig, "sds.toml").store == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        (agent("nmae = 1"), "nmae", 'did you mean "name"'),
+        (agent("zzz = 1"), "zzz", "unknown key"),
+        (agent('peer_port = "x"'), "peer_port", "expected `int`, got `str`"),
+        (agent("peer_port = 0"), "peer_port", ">= 1"),
+        (agent(sds="adress = '::1'"), "sds.adress", 'did you mean "address"'),
+        (agent(service="colour = 'red'"), "service[0].colour", "unknown key"),
+        (agent(service="failback_delay_s = nan"), "failback_delay_s", "expected"),
+        (agent().replace('name = "http"', 'name = "HTTP"'), "name", "regex"),
+        (agent().replace('name = "http"', 'name = "sds"'), "name", "choose another"),
+        (agent().replace('key_file = "key"\n', "", 1), "key_file", "is missing"),
+        (agent().replace('public_key_file = "sds.pub"', ""), "sds.public_key_file", "is missing"),
+        (agent().replace("port = 8081", "port = 808100"), "service[0].port", "<= 65535"),
+        (agent(service="[[service]]\nname='www'\nfqdn='x'\nport=1\nstart=['a']"), 'service "www": name', "stands twice"),
+        (agent().replace('start = ["/usr/sbin/nginx", "-g", "daemon off;"]', ""), 'service "www": start', "is missing"),
+        (agent(service='home = "ftp"'), 'service "www": home', "leave the key out"),
+        (agent('timing = "quick"'), "timing", "invalid enum value"),
+        (agent("peer_port = 5750", "address = '127.0.1.11'"), "peer_port", "choose another"),
+        (agent('"a\\nb" = 1'), "a\\nb", "unknown key"),
+        ("cluster = ?", "not TOML", "line 1"),
+        ("a = " + "[" * 5000 + "]" * 5000, "too deeply", ""),
+    ],
+)
+def test_a_bad_agent_file_is_one_line_with_file_and_key(text: str, key: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(text, AgentConfig, "agent.toml")
+    line = str(error.value)
+    assert line.startswith("agent.toml: ") and key in line and words in line and "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("port = 5751", "updates_port"),
+        ('store = "http://x"', "store"),
+        ("history_limit = 5", "history_limit"),
+        ("trust = 1", "trust"),
+        ("updates_port = true", "updates_port"),
+    ],
+)
+def test_a_bad_sds_file_is_one_line_with_file_and_key(more: str, key: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(SDS + more, SdsConfig, "sds.toml")
+    line = str(error.value)
+    assert line.startswith("sds.toml: ") and key in line and "\n" not in line
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80), st.sampled_from([AgentConfig, SdsConfig]))
+def test_any_text_is_settings_or_one_line(text: str, kind: type) -> None:
+    with pytest.raises(ConfigError) as error:  # nothing so short can be complete
+        parse(text, kind, "f.toml")
+    assert len(str(error.value).splitlines()) == 1
+
+
+# -- R1, R3 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("timing", "needs", "beat_s", "lease_s", "stop_s", "promise_s"),
+    [
+        (Timing.fast(), "SCHED_FIFO", 0.02, 0.06, 0.02, 0.086),
+        (Timing.lan(), "SCHED_FIFO or nice -20", 0.1, 0.25, 0.05, 0.31),
+        (Timing.calm(), "nothing", 0.2, 0.6, 0.4, 1.02),
+        (Timing.wan(), "nothing", 0.5, 2.0, 1.0, 3.05),
+    ],
+    ids=["fast", "lan", "calm", "wan"],
+)
+def test_the_presets_are_those_of_r3(timing: Timing, needs: str, beat_s: float, lease_s: float, stop_s: float, promise_s: float) -> None:
+    assert (timing.needs, timing.beat_s, timing.lease_s, timing.stop_s) == (needs, beat_s, lease_s, stop_s)
+    digits = len(str(promise_s).partition(".")[2])
+    assert round(timing.promise_s, digits) == promise_s
+    assert 2 * timing.beat_s < timing.lease_s, "one lost beat is no lapse"
+
+
+@given(st.floats(0.01, 100), st.floats(0.01, 100), st.floats(0, 0.1), st.floats(0, 0.1))
+def test_the_promise_outlasts_lease_and_stop_whatever_the_clocks(lease_s: float, stop_s: float, rho: float, tick_s: float) -> None:
+    """R1: G >= (H + S)(1 + rho)/(1 - rho) + tick."""
+    timing = Timing(name="x", needs="nothing", beat_s=1, lease_s=lease_s, stop_s=stop_s, tick_s=tick_s, clock_error=rho)
+    assert timing.promise_s == pytest.approx((lease_s + stop_s) * (1 + rho) / (1 - rho) + tick_s)
+    true_s = (lease_s + stop_s) / (1 - rho)  # the holder's clock is slow
+    assert timing.promise_s / (1 + rho) + 1e-9 >= true_s + tick_s / (1 + rho)  # the voter's is fast
+
+
+def test_a_holders_own_h_and_s_make_the_voters_g() -> None:
+    assert Timing.fast().promise_for(2.0, 1.0) == pytest.approx(3 * 1.005 / 0.995 + 0.005)
+
+
+@pytest.mark.parametrize(("scheduling", "name"), [("fifo", "lan"), ("nice", "lan"), ("other", "calm")])
+def test_auto_goes_by_the_scheduling_class(scheduling: str, name: str) -> None:
+    assert Timing.preset("auto", scheduling).name == name
+
+
+@pytest.mark.parametrize(("name", "scheduling"), [("fast", "nice"), ("fast", "other"), ("lan", "other")])
+def test_a_preset_that_cannot_be_kept_is_refused(name: str, scheduling: str) -> None:
+    with pytest.raises(ConfigError, match=f'timing = "{name}" needs SCHED_FIFO'):
+        Timing.preset(name, scheduling)
