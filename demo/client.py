@@ -41,7 +41,7 @@ def look_up(service: str, kind: str = "A") -> str:
         raise Unserved(f"{name}: no answer from {DNS}: {error}") from None
     for rrset in reply.answer:
         if rrset.rdtype == dns.rdatatype.from_text(kind):
-            return rrset[0].to_text()
+            return str(rrset[0].to_text())
     raise Unserved(f"{name} has no {kind} record")
 
 

@@ -79,11 +79,14 @@ def test_what_is_seized_stands_still_and_goes_on(restless: str) -> None:
 
 
 def test_a_pid_used_again_is_not_signalled(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"]) as other:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None and other.stdout is not None
         seen = until(lambda: processes.look(other.pid))
         assert seen is not None
         processes.send(seen._replace(started=seen.started - 1), signal.SIGKILL)
-        assert processes.alive(seen) and other.poll() is None
+        other.stdin.write(b"alive\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == b"alive\n"
         processes.send(seen, signal.SIGKILL)
         assert other.wait(timeout=10) == -signal.SIGKILL
     assert not processes.alive(seen)
