@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def authority(request: pytest.FixtureRequest, servers: Callable[[str], Authority
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A name in the zone that no other test uses."""
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60].strip("-") + f".{ZONE}."
+    readable = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{readable[:50]}-{zlib.crc32(request.node.nodeid.encode()):x}.{ZONE}."
 
 
 @pytest.fixture

@@ -64,11 +64,14 @@ def test_takeover_by_a_server_of_the_other_family(writer: Writer, name: str) -> 
     assert run(writer().look_up(name)) == ["2001:db8::1"]
 
 
-def test_first_writers_of_a_name_do_not_overwrite_each_other(writer: Writer, name: str) -> None:
+@pytest.mark.parametrize("late_first", [False, True])
+def test_first_writers_of_a_name_do_not_overwrite_each_other(writer: Writer, name: str, late_first: bool) -> None:
     """Create only if absent: the later epoch stands in the end, whoever comes first."""
 
-    async def both() -> list[object]:
-        return list(await asyncio.gather(writer().point(name, "127.0.1.11", 1), writer().point(name, "127.0.1.12", 2)))
+    async def both() -> tuple[object, object]:
+        calls = [writer().point(name, "127.0.1.11", 1), writer().point(name, "127.0.1.12", 2)]
+        outcomes = await asyncio.gather(*(reversed(calls) if late_first else calls))
+        return (outcomes[1], outcomes[0]) if late_first else (outcomes[0], outcomes[1])
 
     early, late = run(both())
     assert late == Named(fqdn=name, address="127.0.1.12", epoch=2)
@@ -179,6 +182,16 @@ def test_alias_is_refused(servers: Callable[[str], Authority], name: str) -> Non
     bind.send(update)
     outcome = run(bind.names().point(name, "127.0.1.11", 1))
     assert isinstance(outcome, Refused) and "CNAME" in outcome.reason
+
+
+def test_name_that_is_delegated_is_refused(servers: Callable[[str], Authority], name: str) -> None:
+    """BIND would take the address as glue, and serve it to nobody."""
+    bind = servers("bind")
+    update = bind.change()
+    update.add(name, 1, "NS", "ns.elsewhere.test.")
+    bind.send(update)
+    outcome = run(bind.names().point(f"www.{name}", "127.0.1.11", 1))
+    assert isinstance(outcome, Refused) and "not the authority" in outcome.reason
 
 
 class Interloper:
