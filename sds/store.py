@@ -1,0 +1,200 @@
+"""What the SDS must not forget, in Redis or Valkey (R18).  The only importer of redis.
+
+    write:   Redis, in one transaction  ->  high-water file, fsync  ->  return
+                     |                              |
+                     +--- any failure: StoreError --+   nothing may be granted
+
+A call blocks for a second or two at most, so a loop runs its `Store` in one
+worker thread.  Nothing is ever sent twice by itself: what to do about a write
+that is not known to be written is the caller's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bus.config import ConfigError
+from sds.highwater import HighWaterFile
+from sds.rows import AnyStore, Event, HighWater, Loaded, Row, StoreError
+from sds.twin import StoreTwin
+
+__all__ = ["AnyStore", "Event", "HighWater", "Loaded", "Row", "Store", "StoreError", "StoreTwin"]
+
+_WRITE = """
+local stale = {}
+for i = 1, #ARGV, 2 do
+    local old = redis.call('HGET', KEYS[1], ARGV[i])
+    local new = ARGV[i + 1]
+    if not old or string.sub(old, 1, 20) < string.sub(new, 1, 20) then
+        redis.call('HSET', KEYS[1], ARGV[i], new)
+    elseif old ~= new then
+        stale[#stale + 1] = (i - 1) / 2
+    end
+end
+return stale
+"""
+"""Rows by version.  A value begins with its version in 20 digits: Lua's numbers hold 53 bits."""
+
+_NEXT = """
+local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
+redis.call('SET', KEYS[1], string.format('%.0f', number))
+return number
+"""
+
+_DIGITS = 20
+_decoder = msgspec.msgpack.Decoder(Row)
+_encoder = msgspec.msgpack.Encoder()
+Answer = TypeVar("Answer")
+
+_REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
+    (redis.TimeoutError, "", "it does not answer in time: is it stopped, or its disk slow?"),
+    (redis.exceptions.NoPermissionError, "", "this user may not do that: allow it all commands on locum:*"),
+    (redis.AuthenticationError, "required", "it wants a password: put one into the URL, redis://:password@host"),
+    (redis.ResponseError, "NOAUTH", "it wants a password: put one into the URL, redis://:password@host"),
+    (redis.AuthenticationError, "", "it refuses this user or password: correct the URL"),
+    (redis.ResponseError, "WRONGPASS", "it refuses this user or password: correct the URL"),
+    (redis.ReadOnlyError, "", "it is a read-only replica: name the primary"),
+    (redis.ResponseError, "READONLY", "it is a read-only replica: name the primary"),
+    (redis.OutOfMemoryError, "", "it is out of memory: raise maxmemory"),
+    (redis.ResponseError, "OOM", "it is out of memory: raise maxmemory"),
+    (redis.ResponseError, "MISCONF", "it cannot save to its disk: make room there"),
+    (redis.BusyLoadingError, "", "it is still loading its data: wait"),
+    (redis.ResponseError, "WRONGTYPE", "another program uses our keys locum:*: give us a database of our own"),
+)
+"""What an error of the library means: its class, a word of its text, and what to say."""
+
+
+class Store:
+    """The rows, the history and the incarnation of one cluster."""
+
+    def __init__(self, url: str, cluster: str, high_water_path: Path, connect_s: float = 1.0, read_s: float = 1.0) -> None:
+        """Connects at the first call.  Raises `ConfigError` if the URL cannot be used."""
+        self._where, self._passwords = _describe(url)
+        try:
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=connect_s,
+                socket_timeout=read_s,
+                retry=Retry(NoBackoff(), 0),  # the default sends a command four times
+                retry_on_timeout=False,
+                health_check_interval=0,
+                protocol=2,
+            )
+        except (ValueError, TypeError, redis.RedisError):
+            raise ConfigError(f"store: {self._where} is no usable URL: write redis://user:password@host:6379/0") from None
+        self._high_water = HighWaterFile(high_water_path, cluster)
+        self._rows_key, self._events_key, self._incarnation_key = (
+            f"locum:{{{cluster}}}:{what}" for what in ("rows", "events", "incarnation")
+        )
+
+    def load(self) -> Loaded:
+        """All rows, and the high-water marks.  Raises `StoreError`."""
+        high_water = self._high_water.services
+        found: dict[bytes, bytes] = self._call("read", lambda: self._redis.hgetall(self._rows_key))
+        return Loaded(tuple(sorted((self._row(k, v) for k, v in found.items()), key=lambda row: row.key)), high_water)
+
+    def write(self, batch: Sequence[Row]) -> tuple[Row, ...]:
+        """Make these rows durable; returns those that are stale, which changed nothing.
+
+        A row is stale if one of the same name has a higher version, or the same
+        version and another content.  Writing the same row twice is no harm.
+        Raises `StoreError`: not known to be written.
+        """
+        if not batch:
+            return ()
+        arguments: list[str | bytes] = []
+        for row in batch:
+            arguments += [row.key, b"%0*d" % (_DIGITS, row.version) + _encoder.encode(row)]
+        answer: list[int] = self._call("written", lambda: self._redis.eval(_WRITE, 1, self._rows_key, *arguments))
+        stale = {int(index) for index in answer}
+        marks: dict[str, HighWater] = {}
+        for index, row in enumerate(batch):
+            if row.kind == "service" and index not in stale:
+                old = marks.get(row.name, HighWater(0, 0))
+                marks[row.name] = HighWater(max(old.version, row.version), max(old.epoch, row.epoch))
+        self._high_water.raise_to(marks)
+        return tuple(batch[index] for index in sorted(stale))
+
+    def append_events(self, payloads: Sequence[bytes], limit: int) -> tuple[str, ...]:
+        """Append to the history, of which about the newest `limit` are kept; returns their ids."""
+
+        def append() -> list[bytes]:
+            with self._redis.pipeline(transaction=True) as pipeline:
+                for payload in payloads:
+                    pipeline.xadd(self._events_key, {b"p": payload}, maxlen=limit, approximate=True)
+                return pipeline.execute()
+
+        return tuple(id.decode() for id in self._call("written", append)) if payloads else ()
+
+    def append_event(self, payload: bytes, limit: int) -> str:
+        """Append one."""
+        return self.append_events([payload], limit)[0]
+
+    def events(self, limit: int) -> tuple[Event, ...]:
+        """The newest `limit` events, oldest first.  Raises `StoreError`."""
+        if limit <= 0:
+            return ()
+        found: Any = self._call("read", lambda: self._redis.xrevrange(self._events_key, count=limit))
+        return tuple(Event(id.decode(), fields.get(b"p", b"")) for id, fields in reversed(found))
+
+    def next_incarnation(self) -> int:
+        """A number above every one that this returned before, in store and file.  Raises `StoreError`."""
+        floor = self._high_water.incarnation
+        number = int(self._call("written", lambda: self._redis.eval(_NEXT, 1, self._incarnation_key, floor)))
+        self._high_water.raise_to({}, number)
+        return number
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._redis.close()
+
+    def _call(self, done: str, command: Callable[[], Any]) -> Any:
+        """Do it once; whatever goes wrong is one `StoreError` without a password."""
+        try:
+            return command()
+        except (redis.RedisError, OSError, ValueError) as error:
+            self._redis.connection_pool.disconnect()  # a late answer must not be taken for the next one's
+            raise StoreError(f"store {self._where}: {self._explain(error)}; not known to be {done}") from None
+
+    def _explain(self, error: Exception) -> str:
+        text = " ".join(str(error).split()) or type(error).__name__
+        for password in self._passwords:
+            text = text.replace(password, "***")
+        for kind, word, remedy in _REMEDIES:
+            if isinstance(error, kind) and word in text:
+                return remedy
+        if isinstance(error, redis.ConnectionError):
+            return f"it cannot be reached ({text[:200]}): is it running, and its address right?"
+        return text[:300]
+
+    def _row(self, key: bytes, value: bytes) -> Row:
+        try:
+            row = _decoder.decode(value[_DIGITS:])
+            if row.key.encode() == key and int(value[:_DIGITS]) == row.version:
+                return row
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
+        raise StoreError(
+            f"store {self._where}: the row {key[:80]!r} of {self._rows_key} is damaged: restore the store from a backup, or HDEL the row"
+        )
+
+
+def _describe(url: str) -> tuple[str, tuple[str, ...]]:
+    """The URL as it may be shown, and what of it may not."""
+    try:
+        parts = urlsplit(url)
+        where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return "(the URL given)", ()
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ConfigError("store: the URL begins with none of redis://, rediss:// and unix://: write redis://user:password@host:6379/0")
+    passwords = (unquote(parts.password or ""), *parse_qs(parts.query).get("password", ()))
+    return f"{parts.scheme}://{where}", tuple(p for p in passwords if p)
