@@ -10,7 +10,8 @@ import click
 
 from bus import keys
 from bus.config import AgentConfig, ConfigError, SdsConfig, parse
-from cli.outcome import Misconfigured
+from bus.sockets import BindError
+from cli.outcome import Misconfigured, Refused
 
 Settings = TypeVar("Settings", AgentConfig, SdsConfig)
 
@@ -47,6 +48,8 @@ def sds(config: str, check: bool, log: str) -> int:
         return main(settings, log)
     except ConfigError as error:
         raise Misconfigured(str(error)) from None
+    except BindError as error:
+        raise Refused(str(error)) from None
 
 
 @click.command()
@@ -80,6 +83,8 @@ def agent(config: str, check: bool, log: str) -> int:
         return main(settings, config, log)
     except ConfigError as error:
         raise Misconfigured(str(error)) from None
+    except BindError as error:
+        raise Refused(str(error)) from None
 
 
 def _read(config: str, kind: type[Settings]) -> Settings:
