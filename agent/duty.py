@@ -105,6 +105,7 @@ class Duty:
         self._pid: int | None = None
         self._start_after = LONG_AGO
         self._kill_at = NEVER
+        self._spawn_by = NEVER  # by then the runner must have begun a start that it was told of
         self._exited: channel.Exited | None = None
         self._until_said = LONG_AGO
         self._backed_said: tuple[str, bool] | None = None
@@ -253,7 +254,7 @@ class Duty:
     def _gone(self) -> None:
         """The stop is verified."""
         was_up = self.run in (Run.ON, Run.STARTING)
-        self.run, self._pid, self._kill_at = Run.OFF, None, NEVER
+        self.run, self._pid, self._kill_at, self._spawn_by = Run.OFF, None, NEVER, NEVER
         for release in self.releases.values():
             release.verified = True
         held = self.holding
@@ -318,6 +319,7 @@ class Duty:
         if held is None or not permitted or held.serve_until() <= now:
             self._say(channel.SpawnFailed(service=self.service, epoch=line.epoch, reason="no lease for it any more"))
             return
+        self._spawn_by = NEVER
         self._say_until(held.serve_until())
         self._around.emit(ToTether(line))
 
@@ -400,7 +402,11 @@ class Duty:
             self._kill()
         elif self.run is Run.OFF and held.serve_until() > now and now > self._start_after and self._around.runner_here:
             self.run = Run.STARTING
+            self._spawn_by = now + self._timing.runner_answer_s
             self._start(held)
+        if self.run is Run.STARTING and now >= self._spawn_by:
+            self.drop("the runner does not answer", now, failed=True)
+            return
         if self.run is Run.ON and held.ready_to_move(now):
             self.drop(f"planned move to {held.target}", now, orderly=True)
             return
@@ -424,7 +430,7 @@ class Duty:
             if release.verified:
                 due = min(due, release.next_at)
         if self.holding:
-            due = min(due, self.holding.wake_at(now))
+            due = min(due, self._spawn_by, self.holding.wake_at(now))
             if self.run is Run.OFF and self._start_after > now:
                 due = min(due, self._start_after + 1e-6)
         elif self._around.known:

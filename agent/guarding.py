@@ -16,7 +16,7 @@ from agent import channel
 from agent.duty import SDS, Duty, Run, Surroundings, ToRunner
 from bus.config import Timing
 from bus.messages import AreYouThere, Epochs, Hold, Message, Rejection, Report
-from bus.step import NEVER, Peer, Received, Send, Tick
+from bus.step import LONG_AGO, Peer, Received, Send, Tick
 
 
 class FromRunner(msgspec.Struct, frozen=True):
@@ -56,6 +56,7 @@ class Guarding:
         self._around = Surroundings(name, incarnation, nonce, timing, self._next_beat, self._emit)
         self._promised_until = now + timing.promise_s
         self.duties: dict[str, Duty] = {}
+        self._alarms: dict[str, float] = {}  # when each duty wants to be looked at
         self._wake_at = now
         self._report_at = now
         self._runner_lost_at = now
@@ -70,10 +71,11 @@ class Guarding:
         self._actions.append(action)
 
     def duty(self, service: str) -> Duty:
-        """The duty for this service; made when first heard of."""
+        """The duty for this service, about to be told something; made when first heard of."""
         found = self.duties.get(service)
         if found is None:
             found = self.duties[service] = Duty(service, self._around, self._promised_until)
+        self._alarms[service] = LONG_AGO
         return found
 
     @property
@@ -84,6 +86,7 @@ class Guarding:
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
         self._actions = []
+        self._mind_the_gap(now)
         match event:
             case Received():
                 self._receive(event.sender, event.message, now)
@@ -101,6 +104,14 @@ class Guarding:
         self._set_alarm(now)
         return self._actions
 
+    def _mind_the_gap(self, now: float) -> None:
+        """Before anything else after a late awakening: what is still queued may speak for whom we would judge (R7)."""
+        if now - self._wake_at > self._timing.lease_s / 2:
+            self._wake_at = now
+            self._look_at_all()
+            for duty in self.duties.values():
+                duty.gap(now)
+
     # -- messages
 
     def _receive(self, sender: Peer, message: Message, now: float) -> None:
@@ -110,6 +121,7 @@ class Guarding:
             if sender.incarnation > self._around.knows:
                 self._around.knows = sender.incarnation
                 self._report_at = now
+                self._look_at_all()
         match message:
             case Epochs():
                 self._epochs(message, now)
@@ -126,6 +138,7 @@ class Guarding:
         if message.incarnation != self._around.incarnation:
             return
         self._around.known = True
+        self._look_at_all()
         for service, epoch in message.epochs.items():
             self.duty(service).learn(epoch, now)
 
@@ -163,6 +176,7 @@ class Guarding:
     def _from_tether(self, line: channel.Line, now: float) -> None:
         if isinstance(line, channel.RunnerUp):
             self._around.runner_here = True
+            self._look_at_all()
             self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
             for duty in self.duties.values():
                 duty.welcome_runner()
@@ -172,21 +186,21 @@ class Guarding:
     # -- time
 
     def _tick(self, now: float) -> None:
-        if now - self._wake_at > self._timing.lease_s / 2:
-            for duty in self.duties.values():
-                duty.gap(now)
         if now >= self._report_at:
             self._report(now)
         away = not self._around.runner_here and now - self._runner_lost_at > self._timing.runner_grace_s
         for duty in self.duties.values():
             if away and duty.holding:
                 duty.drop(f"the runner is away for {now - self._runner_lost_at:.1f} s", now, failed=True)
-            duty.tick(now)
+            if away or self._alarms[duty.service] <= now:
+                self._alarms[duty.service] = LONG_AGO
+                duty.tick(now)
         if self._hand_over_by is not None:
             self._hand_over(self._hand_over_by, now)
 
     def _hand_over(self, by: float, now: float) -> None:
         """Move what is held; what nobody took in time is given up."""
+        self._look_at_all()
         for duty in self.duties.values():
             if now < by:
                 duty.hand_over(now)
@@ -197,9 +211,16 @@ class Guarding:
             self._handed_over_said = True
             self._emit(ToRunner(channel.HandedOver()))
 
+    def _look_at_all(self) -> None:
+        for service in self._alarms:
+            self._alarms[service] = LONG_AGO
+
     def _set_alarm(self, now: float) -> None:
-        due = min((duty.wake_at(now) for duty in self.duties.values()), default=NEVER)
-        due = min(due, self._report_at)
+        due = self._report_at
+        for service, alarm_at in self._alarms.items():
+            if alarm_at == LONG_AGO:
+                alarm_at = self._alarms[service] = self.duties[service].wake_at(now)
+            due = min(due, alarm_at)
         if not self._around.runner_here and any(duty.holding for duty in self.duties.values()):
             due = min(due, max(self._runner_lost_at + self._timing.runner_grace_s + 1e-6, now + self._timing.tick_s))
         if self._hand_over_by is not None and not self._handed_over_said:

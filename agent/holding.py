@@ -88,9 +88,11 @@ class Holding:
 
     # -- may I serve?
 
-    def voters(self) -> set[str]:
+    def voters(self) -> tuple[str, ...]:
         """Everyone whom W may have recorded: R11."""
-        return {self.recorded} | {change.secondary for change in self.undecided.values() if change.sent}
+        if not self.undecided:
+            return (self.recorded,)
+        return (self.recorded, *(change.secondary for change in self.undecided.values() if change.sent))
 
     def serve_until(self) -> float:
         """Until when this holder may serve, as things stand: R1, R10-R12."""
@@ -100,7 +102,10 @@ class Holding:
         voters = self.voters()
         if NOBODY in voters:
             return witness_until
-        servers_until = min((self.leases.until(voter) for voter in voters if voter != ALONE), default=NEVER)
+        servers_until = NEVER
+        for voter in voters:
+            if voter != ALONE:
+                servers_until = min(servers_until, self.leases.until(voter))
         return max(witness_until, servers_until)
 
     def lapse(self) -> None:
@@ -182,11 +187,13 @@ class Holding:
         return min(due, until) if until > now else due
 
     def _counts_on_witness(self) -> bool:
-        return self.recorded == NOBODY or len(self.voters()) > 1
+        return self.recorded == NOBODY or any(change.sent for change in self.undecided.values())
 
     def _answer_due_at(self) -> float:
         answered = self.leases.answered_at
-        oldest = min((answered[voter] for voter in self.voters() if voter in answered), default=NEVER)
+        oldest = NEVER
+        for voter in self.voters():
+            oldest = min(oldest, answered.get(voter, NEVER))
         return oldest + self._timing.beat_s + self._timing.lease_s / 3
 
     def _late(self, now: float) -> bool:

@@ -57,6 +57,12 @@ class Ability(msgspec.Struct, frozen=True):
     unable: dict[str, str]
 
 
+class LookedUp(msgspec.Struct, frozen=True):
+    """What the name server answers for the services that are served here."""
+
+    addresses: dict[str, str]
+
+
 class Terminate(msgspec.Struct, frozen=True):
     """This agent is to end."""
 
@@ -108,6 +114,7 @@ class Running:
         self._answered = False
         self._ability = Ability(tuple(sorted(service.name for service in offer.services)), {})
         self._loadlevel = 0.0
+        self._addresses: dict[str, str] = {}
         self._draining = False
         self._register_at = now
         self._loadlevel_at = now
@@ -116,6 +123,11 @@ class Running:
         self._serving_said: dict[str, int] = {}
         self._actions: list[Any] = []
         self.wake_at = now
+
+    @property
+    def served(self) -> list[ServiceDefinition]:
+        """The services that answer here."""
+        return [t.order.definition for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING]
 
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
@@ -131,6 +143,8 @@ class Running:
                 self._loadlevel = event.loadlevel
             case Ability():
                 self._able(event, now)
+            case LookedUp():
+                self._addresses = event.addresses
             case Terminate():
                 self._terminate(now)
             case Tick():
@@ -273,7 +287,9 @@ class Running:
         if now >= self._loadlevel_at or serving != self._serving_said:
             self._loadlevel_at = now + self._timing.loadlevel_s
             self._serving_said = serving
-            self._actions.append(Send(SDS, Loadlevel(loadlevel=self._loadlevel, seq=self.table.seq or 0, serving=serving)))
+            names = {service: address for service, address in self._addresses.items() if service in serving}
+            loadlevel = Loadlevel(loadlevel=self._loadlevel, seq=self.table.seq or 0, serving=serving, names=names)
+            self._actions.append(Send(SDS, loadlevel))
             for service in self._backing:
                 self._say_candidates(service, now)
             self._ask_for_moves()

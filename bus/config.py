@@ -26,8 +26,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     A holder that fell silent is replaced after at most
 
-        G + S + start       (unplanned: `outage_bound_s`)
-        S + 2 G + start     (during a planned move: `move_bound_s`)
+        G + S + start                   (unplanned: `outage_bound_s`)
+        S + G + max(G, 0.5) + start     (during a planned move: `move_bound_s`)
 
     where G is `promise_s`.  `needs` is what the host must give for the
     preset's S to be true (R3).
@@ -68,7 +68,12 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     def move_bound_s(self, start_s: float) -> float:
         """The longest outage after one fault in the middle of a planned move."""
-        return self.stop_s + 2 * self.promise_s + start_s
+        return self.stop_s + self.promise_s + self.runner_answer_s + start_s
+
+    @property
+    def runner_answer_s(self) -> float:
+        """A runner that does not begin a start within this is taken to hang: another server gets the service."""
+        return max(self.promise_s, 0.5)
 
     @classmethod
     def fast(cls) -> Timing:

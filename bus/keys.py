@@ -84,6 +84,10 @@ class Trust:
         """Whose key this is (Z85); None for a stranger's."""
         return self._owners.get(public_key)
 
+    def keys(self, role: Role) -> dict[str, str]:
+        """The public keys of everyone in this role, by name."""
+        return {owner.name: key for key, owner in self._owners.items() if owner.role == role}
+
     def __len__(self) -> int:
         return len(self._owners)
 

@@ -149,6 +149,7 @@ class Loadlevel(Message, frozen=True, kw_only=True):
     loadlevel: Level
     seq: Count  # the newest table update seen
     serving: dict[Name, Count] = {}  # the services that answer here, and their epochs
+    names: dict[Name, str] = {}  # the address that the name server gives for each of them (P5)
 
 
 class TableRequest(Message, frozen=True, kw_only=True):

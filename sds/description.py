@@ -34,9 +34,10 @@ from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
+from sds.rows import HighWater
 from sds.status import Since, priorities, server_row, server_status, service_row, service_status
 from sds.table import TableOfAll
-from sds.witness import HighWater, Record, Witness, WriteFailed, Written
+from sds.witness import Record, Witness, WriteFailed, Written
 
 SEQ_STEP = 1_000_000
 """Each incarnation of the SDS numbers its updates above those of the one before."""
@@ -307,8 +308,8 @@ class ServiceDescription:
         }
         return servers, services
 
-    def status(self, sds: list[dict[str, Any]], addresses: dict[str, list[str]], now: float) -> dict[str, Any]:
-        """What `locum status --json` prints; names are looked up by the caller."""
+    def status(self, sds: list[dict[str, Any]], now: float) -> dict[str, Any]:
+        """What `locum status --json` prints; `sds` says who asks and answers as SDS."""
         servers, services = self.rows(now)
         heard = {name: now - max(p.guard_heard_at, p.runner_heard_at) for name, p in self.membership.presence.items()}
         return {
@@ -321,11 +322,16 @@ class ServiceDescription:
                     services[name],
                     self._candidates(name, services[name], servers, now),
                     self._since.of(services[name], now),
-                    addresses.get(services[name].definition.fqdn, []),
+                    self._address_of(name, services[name]),
                 )
                 for name in sorted(services)
             ],
         }
+
+    def _address_of(self, service: str, row: ServiceRow) -> str | None:
+        """What the name server answers, as the holder last heard it."""
+        presence = self.membership.presence.get(row.holder or "")
+        return presence.names.get(service) if presence else None
 
     def _candidates(self, service: str, row: ServiceRow, servers: dict[str, ServerRow], now: float) -> list[dict[str, Any]]:
         """Who could take the service, best first, and why one could not: P8."""

@@ -40,6 +40,7 @@ class Presence(msgspec.Struct):
     up_since: float = LONG_AGO
     loadlevel: float | None = None
     serving: dict[str, int] = {}
+    names: dict[str, str] = {}
     challenger: Peer | None = None
     challenged_at: float = LONG_AGO
     told_silent: bool = True
@@ -172,7 +173,7 @@ class Membership:
     def loaded(self, sender: Peer, message: Loadlevel) -> None:
         """A loadlevel: P9."""
         presence = self.presence[sender.name]
-        presence.loadlevel, presence.serving = message.loadlevel, message.serving
+        presence.loadlevel, presence.serving, presence.names = message.loadlevel, message.serving, message.names
 
     def drain(self, name: str, drained: bool) -> bool:
         """Let a server hold nothing, or again something.  False if it is so already."""

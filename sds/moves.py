@@ -23,6 +23,9 @@ MOVE_LIMIT_S = 10.0
 FLAP_WINDOW_S = 60.0
 """A service that left its home again within this doubles the delay of its next failback."""
 
+PIN_S = 600.0
+"""Where an operator moved a service it is not failed back from for so long; then the move is forgotten."""
+
 LONGEST_BACK_OFF = 64
 """The delay of a failback grows to this multiple at most."""
 
@@ -61,6 +64,7 @@ class Moves:
         self._back_off: dict[str, int] = {}
         self._home_since: dict[str, float] = {}  # since when a service is at home
         self._not_before: dict[str, float] = {}
+        self._pinned_until: dict[str, float] = {}
 
     def order(self, service: str, target: str) -> None:
         """An operator wants it there.  One-shot: it pins nothing."""
@@ -115,6 +119,7 @@ class Moves:
             return []
         ordered = self._ordered.pop(name, None)
         if ordered is not None and ordered in situation.candidates:
+            self._pinned_until[name] = now + PIN_S
             return self._wish(situation, ordered, "an operator asked for it", now)
         if now < self._not_before.get(name, LONG_AGO):
             return []
@@ -126,6 +131,8 @@ class Moves:
         definition = situation.definition
         home = definition.home
         if definition.failback != "auto" or situation.holder == home or home not in situation.candidates:
+            return []
+        if now < self._pinned_until.get(definition.name, LONG_AGO) and cluster.up_since(home) < self._pinned_until[definition.name] - PIN_S:
             return []
         delay_s = definition.failback_delay_s * self._back_off.get(definition.name, 1)
         if now - cluster.up_since(home) < delay_s:

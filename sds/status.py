@@ -135,7 +135,7 @@ def server_status(row: ServerRow, last_seen_s: float) -> dict[str, Any]:
     }
 
 
-def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, addresses: list[str]) -> dict[str, Any]:
+def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, address: str | None) -> dict[str, Any]:
     """One of `services` in `status --json`."""
     definition = row.definition
     return {
@@ -149,7 +149,7 @@ def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: f
         "state": row.state,
         "reason": row.reason,
         "since_s": round(since_s, 3),
-        "dns_address": addresses[0] if addresses else None,
+        "dns_address": address,
         "exclusive": definition.exclusive,
         "candidates": candidates,
     }

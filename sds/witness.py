@@ -44,6 +44,7 @@ from bus.messages import (
 from bus.promise import Promise
 from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
+from sds.rows import HighWater
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +60,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     secondary: str = NOBODY
     number: int = 0
     state: Literal["new", "held", "unheld"] = "new"
-
-
-class HighWater(msgspec.Struct, frozen=True):
-    """What the SDS's own file says of a service (R18)."""
-
-    version: int
-    epoch: int
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -247,7 +241,7 @@ class Witness:
         """An operator vouches that this server is dead: whoever stood by it may be replaced (R13)."""
         self._actions = []
         for case in self.cases.values():
-            if case.suspects is not None:
+            if case.suspects is not None and not case.under_way:
                 self._cleared(case, case.suspects, server)
             elif not case.closed and case.record.state == "held" and case.record.holder == server:
                 self._choose(case, now, f"an operator confirmed that {server} is dead", besides=server)
@@ -388,11 +382,10 @@ class Witness:
 
     def _report_to_suspicion(self, case: Case, suspects: set[str], sender: Peer, hold: Hold | None, knows: int, now: float) -> None:
         """R18: the store is older than this SDS's own file; those concerned say what they hold."""
-        if knows != self._incarnation or now <= self.quiet_until:
+        if knows != self._incarnation or now <= self.quiet_until or case.under_way:
             return
         record = case.record
         if hold and (hold.epoch, hold.number) > (record.epoch, record.number):
-            case.suspects = None
             adopted = msgspec.structs.replace(
                 record,
                 epoch=hold.epoch,
@@ -403,7 +396,7 @@ class Witness:
                 secondary=hold.secondary,
                 state="held",
             )
-            self._write(case, adopted, lambda _: self._note(case, "trusted", f"{sender.name} holds epoch {hold.epoch}"))
+            self._write(case, adopted, lambda _: self._trust(case, f"{sender.name} holds epoch {hold.epoch}"))
             return
         if now > case.trust_after:
             self._cleared(case, suspects, sender.name)
@@ -412,8 +405,12 @@ class Witness:
         """This server reported nothing above the record, or is dead for sure."""
         suspects.discard(server)
         if not suspects:
-            case.suspects = None
-            self._write(case, case.record, lambda _: self._note(case, "trusted", "everyone concerned has reported"))
+            self._write(case, case.record, lambda _: self._trust(case, "everyone concerned has reported"))
+
+    def _trust(self, case: Case, why: str) -> None:
+        """Only once the mended record is stored: a write that fails leaves it as suspect as it was."""
+        case.suspects = None
+        self._note(case, "trusted", why)
 
     # -- what a secondary asks
 
@@ -467,11 +464,11 @@ class Witness:
             case.retry_at = now + self._timing.beat_s
             return
         fresh = [name for name in able if case.left_until.get(name, LONG_AGO) < now] or able
-        preferred = [record.secondary, record.definition.home]
-        if record.holder != besides:
-            preferred.insert(0, record.holder or "")  # it came back empty: joining and returning move nothing
-        best = [name for name in preferred if name in fresh]
-        self._grant(case, (best or fresh)[0], 0, True, why)
+        home = record.definition.home
+        best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
+        if record.holder != besides and record.holder in fresh:
+            best.insert(0, record.holder)  # it came back empty: returning moves nothing
+        self._grant(case, best[0], 0, True, why)
 
     def _able(self, case: Case, now: float, besides: str | None) -> list[str]:
         """The live candidates, best first; one that failed comes last, and not before its time."""

@@ -1,0 +1,1 @@
+"""How a kind of service is started, stopped, checked, and found."""

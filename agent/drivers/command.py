@@ -1,0 +1,113 @@
+"""The command driver: a foreground program with its start, stop and check.
+
+The programs get LOCUM_SERVICE, LOCUM_SERVER, LOCUM_ADDRESS, LOCUM_PORT and
+LOCUM_EPOCH.  Without a stop command it is SIGTERM, without a check it is the
+port that accepts a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from agent import adoption
+from bus.messages import ServiceDefinition
+
+CHECK_LIMIT_S = 2.0
+"""A check that takes longer is not known to have failed."""
+
+
+class CommandDriver:
+    """The command services of one server."""
+
+    def __init__(self, server: str, address: str, agent_id: str, state_dir: Path) -> None:
+        self._server = server
+        self._address = address
+        self._agent_id = agent_id
+        self._logs = state_dir / "log"
+        self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def environment(self, definition: ServiceDefinition, epoch: int) -> dict[str, str]:
+        """What the service's programs find in their environment."""
+        return definition.environment | {
+            "LOCUM_SERVICE": definition.name,
+            "LOCUM_SERVER": self._server,
+            "LOCUM_ADDRESS": self._address,
+            "LOCUM_PORT": str(definition.port),
+            "LOCUM_EPOCH": str(epoch),
+        }
+
+    def output(self, definition: ServiceDefinition) -> str:
+        """The file to which the service's output is appended."""
+        return str(self._logs / f"{definition.name}.log")
+
+    def why_not(self, definition: ServiceDefinition) -> str | None:
+        """Why this server could not run it; None if it could (P19, R17)."""
+        for purpose, argv in (("start", definition.start), ("stop", definition.stop), ("check", definition.check)):
+            if argv and shutil.which(argv[0], path=definition.environment.get("PATH", os.defpath)) is None:
+                return f"its {purpose} program {argv[0]} is not here: install it"
+        return self.foreign(definition)
+
+    def foreign(self, definition: ServiceDefinition) -> str | None:
+        """What of somebody else's stands where this service would run (R17)."""
+        if adoption.find(self._agent_id, definition.name) or not adoption.listening(self._address, definition.port):
+            return None
+        return (
+            f"a program that is not ours listens on {self._address} port {definition.port} "
+            f"(ss -ltnp 'sport = :{definition.port}' shows it): stop it, and keep it from starting at boot"
+        )
+
+    async def check(self, definition: ServiceDefinition, epoch: int) -> tuple[bool | None, str]:
+        """Whether the service answers; None if it took too long to know."""
+        if definition.check:
+            return await self._run(definition, definition.check, epoch, CHECK_LIMIT_S)
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S):
+                _, writer = await asyncio.open_connection(self._address, definition.port)
+        except TimeoutError:
+            return None, f"no answer on {self._address} port {definition.port} within {CHECK_LIMIT_S:g} s"
+        except OSError as error:
+            return False, f"{self._address} port {definition.port}: {error.strerror or error}"
+        writer.close()
+        return True, ""
+
+    async def stop(self, definition: ServiceDefinition, epoch: int, pid: int | None, within_s: float) -> None:
+        """Ask the service to end.  What does not end in time the guard kills."""
+        if definition.stop:
+            await self._run(definition, definition.stop, epoch, within_s)
+        elif pid is not None:
+            self.signal(pid, signal.SIGTERM)
+
+    def signal(self, pid: int, number: int) -> None:
+        """Signal a main process, if it is still one of ours."""
+        if any(found.pid == pid for found in adoption.find(self._agent_id)):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+    async def _run(self, definition: ServiceDefinition, argv: tuple[str, ...], epoch: int, limit_s: float) -> tuple[bool | None, str]:
+        environment = {"PATH": os.environ.get("PATH", os.defpath)} | self.environment(definition, epoch)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return False, f"{argv[0]}: {error.strerror}"
+        try:
+            async with asyncio.timeout(limit_s):
+                _, errors = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return None, f"{argv[0]} took longer than {limit_s:g} s"
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [""]
+        return process.returncode == 0, f"{argv[0]} ended with status {process.returncode}{': ' if last[0] else ''}{last[0]}"

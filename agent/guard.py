@@ -1,0 +1,271 @@
+"""The guard's loop: receive, step, beat, cut off (R4, R7).
+
+A plain poll loop in real time, with no asyncio, no garbage collection and
+nothing else in the process.  What it decides is in agent/guarding.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from agent import adoption, channel, scheduling
+from agent.duty import ToRunner, ToTether
+from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
+from agent.incarnation import exceed, next_incarnation
+from agent.lines import LineError, LineSocket
+from agent.parts import MISCONFIGURED, REFUSED
+from bus.config import AgentConfig, ConfigError, Timing, parse
+from bus.keys import Trust, load_public, load_secret
+from bus.log import Log, take_over_logging
+from bus.messages import Header
+from bus.polling import Poller
+from bus.sockets import BindError, Dealer, Router
+from bus.step import Note, Peer, Received, Send, Tick
+
+AGAIN = 3
+"""Exit status: this guard may not go on, the next one may."""
+
+UNUSED_PEER_S = 60.0
+"""A connection to a peer to which nothing was said for so long is closed."""
+
+
+def clock() -> float:
+    """CLOCK_BOOTTIME (R2)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class PeerLine:
+    """The connection to another server's guard, and when it was last used."""
+
+    def __init__(self, address: channel.PeerAddress, dealer: Dealer) -> None:
+        self.address = address
+        self.dealer = dealer
+        self.used_at = clock()
+
+
+class Guard:
+    """Sockets and lines around the machine."""
+
+    def __init__(self, config: AgentConfig, tether: LineSocket, timing: Timing, log: Log) -> None:
+        self._config = config
+        self._log = log
+        self._tether = tether
+        self._runner: LineSocket | None = None
+        self._secret = load_secret(Path(config.key_file))
+        incarnation = next_incarnation(Path(config.state_dir))
+        self._header = Header(config.cluster, config.name, "guard", incarnation)
+        self._trust: dict[str, str] = {}
+        self._router = Router(config.address, config.peer_port, self._secret, Trust.of({}), self._header)
+        sds_key = load_public(Path(config.sds.public_key_file))
+        self._sds = Dealer(config.sds.address, config.sds.port, sds_key, self._secret, self._header)
+        self._peers: dict[str, channel.PeerAddress] = {}
+        self._lines: dict[str, PeerLine] = {}
+        self._connections: dict[tuple[str, int], bytes] = {}
+        self._pids: dict[str, int] = {}
+        self._machine = Guarding(config.name, incarnation, secrets.randbits(48), timing, clock())
+        self._poller = Poller()
+        for thing in (self._router, self._sds, tether.fileno()):
+            self._poller.register(thing)
+
+    @property
+    def pids(self) -> list[int]:
+        """The main processes of what runs here."""
+        return list(self._pids.values())
+
+    def run(self) -> int:
+        """Until the tether is gone or this guard may not go on; the exit status."""
+        code: int | None = None
+        while code is None:
+            self._poller.wait(max(0.0, self._machine.wake_at - clock()))
+            code = self._drain()
+            if code is None and self._machine.wake_at <= clock():
+                code = self._step(Tick())
+        return code
+
+    # -- what comes in
+
+    def _drain(self) -> int | None:
+        """Everything that waits is heard before the clock is looked at (R7)."""
+        events: list[Any] = []
+        for connection, header, message in self._router.receive():
+            self._connections[header.sender, header.incarnation] = connection
+            events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+        dealers = [self._sds, *(line.dealer for line in self._lines.values())]
+        for dealer in dealers:
+            events += [Received(Peer(header.sender, header.part, header.incarnation), message) for header, message in dealer.receive()]
+        events += self._hear_tether()
+        events += self._hear_runner()
+        if self._tether.closed:
+            return REFUSED
+        for event in events:
+            code = self._step(event)
+            if code is not None:
+                return code
+        return None
+
+    def _hear_tether(self) -> list[Any]:
+        self._tether.flush()
+        events: list[Any] = []
+        for line, descriptors in self._tether.receive():
+            if isinstance(line, channel.RunnerUp):
+                events += self._lose_runner()
+                self._runner = LineSocket.inherited(descriptors[0])
+                self._poller.register(self._runner.fileno())
+            elif isinstance(line, channel.Spawned):
+                self._pids[line.service] = line.pid
+            elif isinstance(line, channel.Exited | channel.Gone):
+                self._pids.pop(line.service, None)
+            events.append(FromTether(line))
+        return events
+
+    def _hear_runner(self) -> list[Any]:
+        runner = self._runner
+        if runner is None:
+            return []
+        runner.flush()
+        descriptor = runner.fileno()
+        events: list[Any] = []
+        try:
+            for line, _ in runner.receive():
+                if isinstance(line, channel.Peers):
+                    self._meet(line.peers)
+                events.append(FromRunner(line))
+        except LineError as error:
+            self._log(f"runner: {error}")
+        if runner.closed:
+            self._runner = None
+            self._poller.unregister(descriptor)
+            events.append(RunnerLost())
+        return events
+
+    def _lose_runner(self) -> list[Any]:
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return []
+        self._poller.unregister(runner.fileno())
+        runner.close()
+        return [RunnerLost()]
+
+    def _meet(self, peers: dict[str, channel.PeerAddress]) -> None:
+        """The servers of the table: whom to let in, and where to find them."""
+        self._peers = peers
+        keys = {name: peer.public_key for name, peer in peers.items()}
+        if keys != self._trust:
+            try:
+                self._router.trust = Trust.of({"server": keys})
+                self._trust = keys
+            except ConfigError as error:
+                self._log(f"the table's keys cannot be used: {error}")
+        for name in [name for name, line in self._lines.items() if peers.get(name) != line.address]:
+            self._hang_up(name)
+
+    # -- what goes out
+
+    def _step(self, event: Any) -> int | None:
+        code = None
+        for action in self._machine.step(event, clock()):
+            match action:
+                case Send():
+                    self._send(action)
+                case ToTether():
+                    self._tell_tether(action.line)
+                case ToRunner():
+                    if self._runner is not None:
+                        self._runner.send(action.line)
+                case Note():
+                    self._log.transition(action.transition)
+                    if self._runner is not None:
+                        self._runner.send(channel.Tell(transition=action.transition))
+                case Quit():
+                    code = self._quit(action)
+        return code
+
+    def _send(self, action: Send) -> None:
+        to = action.to
+        if to.part == "sds":
+            self._sds.send(action.message)
+        elif to.incarnation:
+            connection = self._connections.get((to.name, to.incarnation))
+            if connection is not None and not self._router.send(connection, action.message):
+                del self._connections[to.name, to.incarnation]
+        else:
+            dealer = self._dial(to.name)
+            if dealer is not None:
+                dealer.send(action.message)
+
+    def _dial(self, name: str) -> Dealer | None:
+        address = self._peers.get(name)
+        if address is None:
+            return None
+        line = self._lines.get(name)
+        if line is None:
+            self._hang_up_unused()
+            dealer = Dealer(address.address, address.port, address.public_key, self._secret, self._header, server_name=name)
+            line = self._lines[name] = PeerLine(address, dealer)
+            self._poller.register(dealer)
+        line.used_at = clock()
+        return line.dealer
+
+    def _hang_up_unused(self) -> None:
+        for name in [name for name, line in self._lines.items() if clock() - line.used_at > UNUSED_PEER_S]:
+            self._hang_up(name)
+
+    def _hang_up(self, name: str) -> None:
+        line = self._lines.pop(name)
+        self._poller.unregister(line.dealer)
+        line.dealer.close()
+
+    def _tell_tether(self, line: channel.Line) -> None:
+        """The guard strikes first: a tether that is stopped or hung must not keep a service alive."""
+        if isinstance(line, channel.Kill) and line.service in self._pids:
+            try:
+                os.killpg(self._pids[line.service], signal.SIGKILL)
+            except OSError:
+                pass  # it ended by itself
+        self._tether.send(line)
+
+    def _quit(self, action: Quit) -> int:
+        self._log(f"this server may not go on: {action.reason}")
+        if action.beyond >= self._header.incarnation:
+            exceed(Path(self._config.state_dir), action.beyond)
+            return AGAIN
+        return REFUSED
+
+
+def main() -> int:
+    """python -m agent.guard CONFIG --tether-fd N [--log text|json]"""
+    parser = argparse.ArgumentParser(prog="python -m agent.guard")
+    parser.add_argument("config")
+    parser.add_argument("--tether-fd", type=int, required=True)
+    parser.add_argument("--log", default="text")
+    options = parser.parse_args()
+    log = Log("", "guard", options.log)
+    try:
+        config = parse(Path(options.config).read_text(), AgentConfig, options.config)
+        log = Log(config.name, "guard", options.log)
+        take_over_logging(log)
+        in_force = scheduling.take("fifo", threads_inherit=True)
+        timing = Timing.preset(config.timing, in_force.scheduling)
+        guard = Guard(config, LineSocket.inherited(options.tether_fd), timing, log)
+    except ConfigError as error:
+        log(str(error))
+        return MISCONFIGURED
+    except (BindError, OSError) as error:
+        log(str(error))
+        return REFUSED
+    if in_force.scheduling != "other":
+        scheduling.stop_inheritance()
+    adoption.end_all_after_tether(adoption.identity(config), lambda: guard.pids)
+    scheduling.be_quiet()
+    return guard.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""The runner's loop: receive, step, perform (R4).
+
+On asyncio: registration, loadlevel, choosing, drivers and names.  It may die
+and come back; the guard keeps what runs.  What it decides is in
+agent/running.py, and nothing that it does can make two servers serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import adoption, channel, dns, scheduling
+from agent.choosing import ChoosingSettings
+from agent.drivers.command import CommandDriver
+from agent.lines import LineError, LineSocket
+from agent.load import Load
+from agent.parts import MISCONFIGURED, REFUSED
+from agent.running import Ability, Exit, FromGuard, Loaded, LookedUp, Offer, Running, ServicesChanged, Terminate
+from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
+from bus.config import AgentConfig, ConfigError, Timing, parse
+from bus.keys import load_public, load_secret
+from bus.log import Log, take_over_logging
+from bus.messages import Header, Rejection, ServiceDefinition
+from bus.polling import AsyncPoller
+from bus.sockets import Dealer, Subscriber
+from bus.step import Peer, Received, Send, Tick
+
+SURVEY_EVERY_S = 5.0
+"""How often it is looked anew at what this server can run."""
+
+LOOK_UP_EVERY_S = 2.0
+"""How often the name server is asked what it answers."""
+
+REGISTER_NAME_EVERY_S = 2.0
+"""Between two attempts to register the server's own name."""
+
+
+def clock() -> float:
+    """CLOCK_BOOTTIME (R2)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Runner:
+    """Sockets, drivers and names around the machine."""
+
+    def __init__(self, config: AgentConfig, guard: LineSocket, timing: Timing, guards: tuple[str, ...], log: Log) -> None:
+        self._config = config
+        self._log = log
+        self._guard = guard
+        self._timing = timing
+        secret = load_secret(Path(config.key_file))
+        sds_key = load_public(Path(config.sds.public_key_file))
+        self._header = Header(config.cluster, config.name, "runner", 0)
+        self._sds = Dealer(config.sds.address, config.sds.port, sds_key, secret, self._header)
+        self._updates = Subscriber(config.sds.address, config.sds.updates_port, sds_key, secret, self._header)
+        self._driver = CommandDriver(config.name, config.address, adoption.identity(config), Path(config.state_dir))
+        self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
+        self._load = Load()
+        offer = Offer(
+            name=config.name,
+            address=config.address,
+            peer_port=config.peer_port,
+            services=config.definitions,
+            zone=config.zone,
+            guards=guards,
+        )
+        self._machine = Running(offer, timing, ChoosingSettings(), clock())
+        self._definitions: dict[str, ServiceDefinition] = {service.name: service for service in config.definitions}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._code: int | None = None
+        self._poller = AsyncPoller()
+
+    async def run(self) -> int:
+        """Until everything is handed over or the guard is gone; the exit status."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._step, Terminate())
+        for thing in (self._sds, self._updates, self._guard.fileno()):
+            self._poller.register(thing)
+        for chore in (self._sample(), self._survey_all(), self._register_name(), self._look_up_names()):
+            self._begin(chore)
+        while self._code is None:
+            await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
+            self._drain()
+            if self._code is None and self._machine.wake_at <= clock():
+                self._step(Tick())
+        return self._code
+
+    # -- what comes in
+
+    def _drain(self) -> None:
+        for socket in (self._sds, self._updates):
+            for header, message in socket.receive():
+                if isinstance(message, Rejection):
+                    self._log(f"the SDS refuses: {message.text}")
+                self._step(Received(Peer(header.sender, header.part, header.incarnation), message))
+        self._guard.flush()
+        try:
+            for line, _ in self._guard.receive():
+                if isinstance(line, channel.Welcome):
+                    self._introduce(line.incarnation)
+                self._step(FromGuard(line))
+        except LineError as error:
+            self._log(f"guard: {error}")
+        if self._guard.closed:
+            self._code = REFUSED if self._code is None else self._code
+
+    def _introduce(self, incarnation: int) -> None:
+        """The guard's incarnation is this server's."""
+        self._header = Header(self._config.cluster, self._config.name, "runner", incarnation)
+        self._sds.header = self._updates.header = self._header
+
+    # -- what goes out
+
+    def _step(self, event: Any) -> None:
+        for action in self._machine.step(event, clock()):
+            self._perform(action)
+        self._poller.poke()
+
+    def _perform(self, action: Any) -> None:
+        match action:
+            case Send():
+                self._sds.send(action.message)
+            case ToGuard():
+                self._guard.send(self._complete(action.line))
+            case Survey():
+                self._begin(self._survey(action))
+            case Check():
+                self._begin(self._check(action))
+            case PointName():
+                self._begin(self._point_name(action))
+            case StopProgram():
+                self._begin(self._stop(action))
+            case KillProgram():
+                self._driver.signal(action.pid, signal.SIGKILL)
+            case ServicesChanged():
+                self._definitions |= {definition.name: definition for definition in action.definitions}
+                self._look_at_abilities()
+            case Exit():
+                self._code = action.code
+            case _:
+                raise AssertionError(f"no such action: {action!r}")
+
+    def _complete(self, line: channel.Line) -> channel.Line:
+        """What only the driver knows of a start."""
+        if not isinstance(line, channel.Spawn):
+            return line
+        order = self._machine.takeovers[line.service].order
+        assert order is not None
+        definition = order.definition
+        environment = self._driver.environment(definition, line.epoch)
+        return msgspec.structs.replace(line, environment=environment, output=self._driver.output(definition))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            raise SystemExit(f"{self._config.name}: a task of the runner failed: {task.exception()!r}")
+
+    # -- drivers and names
+
+    async def _survey(self, action: Survey) -> None:
+        definition = action.definition
+        self._step(Surveyed(definition.name, action.epoch, self._driver.why_not(definition)))
+
+    async def _check(self, action: Check) -> None:
+        answers, text = await self._driver.check(action.definition, action.epoch)
+        self._step(Checked(action.definition.name, action.epoch, answers, text))
+
+    async def _stop(self, action: StopProgram) -> None:
+        definition = action.definition
+        await self._driver.stop(definition, action.epoch, action.pid, action.within_s)
+        if definition.stop:
+            self._step_guard(channel.Stopped(service=definition.name, epoch=action.epoch))
+
+    def _step_guard(self, line: channel.Line) -> None:
+        self._guard.send(line)
+
+    async def _point_name(self, action: PointName) -> None:
+        name, epoch = action.definition.name, action.epoch
+        if self._names is None:
+            self._step(Named(name, epoch, done=True, text="no name server is configured"))
+            return
+        outcome = await self._names.point(action.definition.fqdn, self._config.address, epoch)
+        match outcome:
+            case dns.Named():
+                self._step(Named(name, epoch, done=True, text=f"{outcome.fqdn} is {outcome.address}"))
+                await self._look_up(self._names)
+            case dns.Stale():
+                self._step(Named(name, epoch, done=False, higher_epoch=outcome.epoch))
+            case _:
+                self._step(Named(name, epoch, done=False, text=outcome.reason))
+
+    async def _register_name(self) -> None:
+        """The server's own name, until it is done (P5)."""
+        if self._names is None or self._config.dns is None:
+            return
+        fqdn = f"{self._config.name}.servers.{self._config.dns.zone}"
+        told = False
+        while True:
+            outcome = await self._names.register(fqdn, self._config.address)
+            if isinstance(outcome, dns.Named):
+                self._log(f"{fqdn} is {outcome.address}")
+                return
+            if not told:
+                self._log(f"{fqdn} is not registered yet: {outcome.reason}")
+            told = True
+            await asyncio.sleep(REGISTER_NAME_EVERY_S)
+
+    async def _look_up_names(self) -> None:
+        """What clients are told, as the authority says it now."""
+        while self._names is not None:
+            await asyncio.sleep(LOOK_UP_EVERY_S)
+            await self._look_up(self._names)
+
+    async def _look_up(self, names: dns.Names) -> None:
+        addresses: dict[str, str] = {}
+        for definition in self._machine.served:
+            try:
+                found = await names.look_up(definition.fqdn)
+            except dns.NameServerError:
+                continue
+            if found:
+                addresses[definition.name] = found[0]
+        self._step(LookedUp(addresses))
+
+    # -- itself
+
+    async def _sample(self) -> None:
+        while True:
+            self._step(Loaded(round(self._load.sample(clock()), 2)))
+            await asyncio.sleep(self._timing.loadlevel_s)
+
+    async def _survey_all(self) -> None:
+        while True:
+            self._look_at_abilities()
+            await asyncio.sleep(SURVEY_EVERY_S)
+
+    def _look_at_abilities(self) -> None:
+        reasons = {name: self._why_not(definition) for name, definition in self._definitions.items()}
+        able = tuple(sorted(name for name, reason in reasons.items() if reason is None))
+        self._step(Ability(able, {name: reason for name, reason in reasons.items() if reason is not None}))
+
+    def _why_not(self, definition: ServiceDefinition) -> str | None:
+        wanted = self._config.backs_up
+        if wanted is not None and definition.name not in wanted and definition.home != self._config.name:
+            return "its owner does not want it here: it is not in backs_up"
+        return self._driver.why_not(definition)
+
+
+def main() -> int:
+    """python -m agent.runner CONFIG --guard-fd N [--log text|json]"""
+    parser = argparse.ArgumentParser(prog="python -m agent.runner")
+    parser.add_argument("config")
+    parser.add_argument("--guard-fd", type=int, required=True)
+    parser.add_argument("--log", default="text")
+    options = parser.parse_args()
+    log = Log("", "runner", options.log)
+    try:
+        config = parse(Path(options.config).read_text(), AgentConfig, options.config)
+        log = Log(config.name, "runner", options.log)
+        take_over_logging(log)
+        in_force = scheduling.probe()
+        timing = Timing.preset(config.timing, in_force)
+        guard = LineSocket.inherited(options.guard_fd)
+        runner = Runner(config, guard, timing, (f"timing-{timing.name}", f"sched-{in_force}", "tether"), log)
+    except ConfigError as error:
+        log(str(error))
+        return MISCONFIGURED
+    except OSError as error:
+        log(str(error))
+        return REFUSED
+    return asyncio.run(runner.run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
