@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from bus.config import Timing
-from bus.messages import Grant, Header, Message
+from bus.messages import Grant, Header, Message, Refusal
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.membership import Server
-from sds.witness import HighWater, Record, Write, WriteFailed, Written
+from sds.rows import HighWater
+from sds.witness import Record, Write, WriteFailed, Written
 from simulation.judge import Judge
 from simulation.world import SDS_HOST, Clock, World
 
@@ -35,8 +36,8 @@ class Disk:
         self.incarnation = 0
         self._before: tuple[str, bytes | None] | None = None
 
-    def write(self, record: Record) -> Record | None:
-        """Take the record, then note it in the file; gives the one before."""
+    def write(self, record: Record) -> None:
+        """Take the record, then note it in the file."""
         name = record.definition.name
         stored = self.records.get(name)
         old = _records.decode(stored) if stored else None
@@ -46,7 +47,6 @@ class Disk:
         self.records[name] = msgspec.msgpack.encode(record)
         known = self.high_water.get(name, HighWater(0, 0))
         self.high_water[name] = HighWater(max(known.version, record.version), max(known.epoch, record.epoch))
-        return old
 
     def lose_last_write(self) -> None:
         """The store turns out older than the file says (R18)."""
@@ -124,6 +124,8 @@ class Central:
         assert machine is not None
         for action in machine.step(event, self._clock.at(self._world.now)):
             self._perform(action)
+        if machine.moves.wishes:
+            self._judge.wishes(machine.moves.wishes)
         wake = self._clock.when(machine.wake_at)
         if wake < self._alarm_at:
             self._alarm_at = max(wake, self._world.now)
@@ -139,15 +141,15 @@ class Central:
             case Send() if action.to.part == "operator":
                 self._world.say("operator hears:", action.message)
             case Send():
-                if isinstance(action.message, Grant):
-                    self._judge.granted(action.message, action.to.name)
+                self._show(action.message, action.to)
                 self._world.send(SDS_HOST, action.to.name, self._header, action.message, action.to)
             case Publish():
                 for name in self.subscribers:
                     self._world.send(SDS_HOST, name, self._header, action.update, Peer(name, "runner"))
             case Write():
                 delay_s = self._world.random.uniform(0.001, 0.02)
-                self._world.after(delay_s, self._write, self._life, action)
+                known = self.record(action.service)
+                self._world.after(delay_s, self._write, self._life, action, known)
             case WriteServer():
                 self._write_server(action)
             case Note():
@@ -156,18 +158,34 @@ class Central:
             case _:
                 raise AssertionError(f"no such action: {action!r}")
 
+    def _show(self, message: Message, to: Peer) -> None:
+        """What the judge reads of what the SDS says."""
+        if isinstance(message, Grant):
+            self._judge.granted(message, to.name, self.disk.incarnation)
+        elif isinstance(message, Refusal):
+            self._judge.questions.refused(self.disk.incarnation, to.name, to.incarnation, message)
+
     # -- the store
 
-    def _write(self, life: int, write: Write) -> None:
-        """The write reaches the store, even if the SDS died meanwhile; then its answer reaches the SDS."""
+    def record(self, service: str) -> Record | None:
+        """What the SDS believes to be on record, if it is up."""
+        case = self.machine.witness.cases.get(service) if self.machine else None
+        return case.record if case else None
+
+    def _write(self, life: int, write: Write, known: Record | None) -> None:
+        """The write reaches the store, even if the SDS died meanwhile; then its answer reaches the SDS.
+
+        What the SDS then may grant is judged by what it knew: an answer that
+        was lost leaves the store ahead of it, which is safe.
+        """
         if life != self._life and self._world.random.random() < 0.5:
             return
         result: Written | WriteFailed
         try:
             if self.refuses_writes:
                 raise ValueError("the store refuses")
-            old = self.disk.write(write.record)
-            self._judge.stored(old, write.record)
+            self.disk.write(write.record)
+            self._judge.stored(known, write.record)
             result = Written(write.service, write.record.version)
             if self._world.random.random() < 0.002:
                 result = WriteFailed(write.service, write.record.version, "the store's answer was lost")

@@ -18,7 +18,7 @@ from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, Pr
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
-from bus.messages import Header, Message, Released, ServiceDefinition
+from bus.messages import Grant, Header, Message, Refusal, Rejection, Released, ServiceDefinition, Takeover
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
 from simulation.judge import Judge
@@ -297,8 +297,8 @@ class Host:
     # -- what reaches the parts
 
     def _receive(self, header: Header, message: Message, to: Peer) -> None:
-        if not self.on:
-            return
+        if not self.on or (isinstance(message, Rejection) and to.incarnation not in (0, self.incarnation)):
+            return  # the connection of another incarnation: of one that is dead, or of a second server of this name
         sender = Peer(header.sender, header.part, header.incarnation)
         if to.part == "guard":
             self._to_guard(Received(sender, message))
@@ -312,10 +312,19 @@ class Host:
         if self.paused or self.guard_paused:
             self._held_back.append(("guard", event))
             return
+        if isinstance(event, Received):
+            self._show_news(event.message)
         for action in guard.step(event, self.now):
             self._perform_guard(action)
         if self.guard is guard:
             self._guard_alarm.set(guard.wake_at, max(self.timing.tick_s, self.behaviour.late_s))
+
+    def _show_news(self, message: Message) -> None:
+        """What the judge sees the guard read."""
+        if isinstance(message, Refusal):
+            self.judge.questions.hears_refusal(self.name, self.incarnation, message)
+        elif isinstance(message, Grant):
+            self.judge.questions.hears_grant(self.name, self.incarnation, message)
 
     def _to_runner(self, event: Any) -> None:
         runner = self.runner
@@ -370,6 +379,8 @@ class Host:
             case Send():
                 if isinstance(action.message, Released):
                     self.judge.released(action.message.service, action.message.epoch)
+                elif isinstance(action.message, Takeover):
+                    self.judge.questions.asked(self.name, self.incarnation, action.message)
                 target = SDS_HOST if action.to.part == "sds" else action.to.name
                 header = Header("sim", self.name, "guard", self.incarnation)
                 self.world.send(self.name, target, header, action.message, action.to)
@@ -449,8 +460,10 @@ class Host:
         self.world.after(self.timing.stop_s, self._off, self._life)
 
     def _off(self, life: int) -> None:
+        """It is off, and started again after a while."""
         if life == self._life:
             self.crash()
+            self.world.after(self.world.random.uniform(0.2, 3.0), self.boot)
 
     # -- processes
 
@@ -465,6 +478,7 @@ class Host:
             return
         self.processes[spawn.service] = process
         self.judge.lives(self.name, spawn.service, spawn.epoch, spawn.grant_id)
+        self.judge.questions.started(self.name, self.incarnation, spawn.service, spawn.grant_id)
         self.world.after(0.001, self._leash_hears, self._life, ProcessStarted(spawn.service, spawn.epoch, pid))
         self.world.at(up_at, self._up, self._life, process)
 

@@ -6,10 +6,13 @@ records its store ever had.  It knows nothing of leases or promises.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from bus.messages import NOBODY, Grant
 from sds.witness import Record
+from simulation.questions import Questions
 from simulation.world import World
 
 
@@ -43,13 +46,16 @@ class Judge:
     def __init__(self, world: World, services: tuple[str, ...]) -> None:
         self._world = world
         self.violation: Violation | None = None
+        self.questions = Questions(self._accuse)
         self.alive: dict[str, dict[str, int]] = {service: {} for service in services}  # by server: the epoch
         self.answering: dict[str, set[str]] = {service: set() for service in services}
         self.outages: list[Outage] = []
         self.changes = 0  # grants and changes of secondary
+        self.moved: set[str] = set()  # services of which a planned move was ever wished for
         self._dark_since: dict[str, float] = dict.fromkeys(services, 0.0)
         self._stored: dict[str, set[tuple[int, int]]] = {service: set() for service in services}
         self._replaced: dict[tuple[str, int], Record] = {}  # by service and grant: the record before it
+        self._stored_grants: dict[tuple[str, int], int] = {}
         self._grants: dict[tuple[str, int], int] = {}
         self._highest: dict[str, int] = dict.fromkeys(services, 0)
         self._burned: set[tuple[str, int]] = set()
@@ -109,6 +115,8 @@ class Judge:
         """The store took a record."""
         service = new.definition.name
         self._stored[service].add((new.epoch, new.grant_id))
+        if self._stored_grants.setdefault((service, new.epoch), new.grant_id) != new.grant_id:
+            self._accuse("R8 one grant", f"{service} epoch {new.epoch} was stored with two grants")
         if old is None:
             return
         if new.secondary != old.secondary or new.grant_id != old.grant_id:
@@ -116,8 +124,14 @@ class Judge:
         if new.grant_id != old.grant_id:
             self._replaced[service, new.grant_id] = old
 
-    def granted(self, grant: Grant, holder: str) -> None:
-        """A grant leaves the SDS, perhaps not for the first time."""
+    def wishes(self, services: Collection[str]) -> None:
+        """The planned moves that the SDS has under way."""
+        self.moved.update(services)
+        if len(services) > 1:
+            self._accuse("one move at a time", f"{', '.join(services)} are being moved at once")
+
+    def granted(self, grant: Grant, holder: str, witness: int) -> None:
+        """A grant leaves this incarnation of the SDS, perhaps not for the first time."""
         service = grant.service
         first = (service, grant.epoch) not in self._grants
         if self._grants.setdefault((service, grant.epoch), grant.grant_id) != grant.grant_id:
@@ -129,6 +143,8 @@ class Judge:
         if grant.epoch <= self._highest[service]:
             self._accuse("R8 epochs rise", f"{service} epoch {grant.epoch} after {self._highest[service]}")
         self._highest[service] = max(self._highest[service], grant.epoch)
+        if grant.question:
+            self.questions.granted(witness, holder, grant)
         old = self._replaced.get((service, grant.grant_id))
         if old is not None:
             self._entitled(service, old, holder, asked=grant.question > 0)

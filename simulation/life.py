@@ -15,7 +15,6 @@ from agent.choosing import ChoosingSettings
 from agent.running import Ability
 from bus.config import Timing
 from bus.messages import ServiceDefinition, is_server
-from sds.witness import Record
 from simulation.central import Central
 from simulation.host import Behaviour, Host, Names
 from simulation.judge import Judge
@@ -109,15 +108,9 @@ class Life:
         able = tuple(sorted(service for service in HOMES if name in self.able[service]))
         return Ability(able, {service: "not here" for service in HOMES if service not in able})
 
-    def record(self, service: str) -> Record | None:
-        """What the SDS has on record, if it is up."""
-        machine = self.central.machine
-        case = machine.witness.cases.get(service) if machine else None
-        return case.record if case else None
-
     def settled(self, service: str) -> bool:
         """Served by its recorded holder, and backed by a recorded secondary whose word carries it."""
-        record = self.record(service)
+        record = self.central.record(service)
         if record is None or record.holder is None or record.state != "held" or not is_server(record.secondary):
             return False
         host = self.hosts[record.holder]

@@ -87,7 +87,7 @@ class Storm:
         random = self._random
         everyone = self._life.everyone
         victims = everyone if random.random() < 0.05 else random.sample([*everyone, SDS_HOST], random.choice((1, 1, 1, 2)))
-        for victim in set(victims):
+        for victim in dict.fromkeys(victims):
             away_s = random.uniform(0.05, 0.8) if random.random() < 0.5 else random.uniform(0.1, 8.0)
             self._kill_for(victim, away_s)
         return random.uniform(*self._deaths_every_s)
@@ -132,7 +132,6 @@ class Storm:
             host.kill_process(random.choice(life.services))
         else:
             host.terminate()
-            self._world.after(random.uniform(3.0, 10.0), host.boot)
         return random.uniform(1.0, 8.0)
 
     def _loads(self) -> float:
@@ -207,7 +206,7 @@ class SingleFault:
 
     def prepare(self) -> None:
         """Begin the change or the move in whose middle the fault falls."""
-        record = self._life.record(self.service)
+        record = self._life.central.record(self.service)
         others = [name for name in self._life.names if record and name not in (record.holder, record.secondary)]
         if self.moment == "change" and others and record and is_server(record.secondary):
             self._life.hosts[record.secondary].load(1.0)
