@@ -153,7 +153,7 @@ class Judge:
         """Only the recorded secondary, or whom R10, R13, R14 and R15 allow."""
         if asked and holder != old.secondary:
             self._accuse("R9 secondary", f"{service} was granted to {holder} on asking; recorded is {old.secondary}")
-        if not asked and old.state == "held" and old.secondary != NOBODY and old.holder not in self._vouched:
+        if not asked and old.state == "held" and old.secondary not in (NOBODY, holder) and old.holder not in self._vouched:
             self._accuse("R13 a third", f"{service} was granted to {holder} unasked, with {old.secondary} on record")
 
     def released(self, service: str, epoch: int) -> None:
