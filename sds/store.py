@@ -83,7 +83,7 @@ class Store:
                 url,
                 socket_connect_timeout=connect_s,
                 socket_timeout=read_s,
-                retry=Retry(NoBackoff(), 0),  # the default sends a command four times
+                retry=Retry(NoBackoff(), 0),  # a plain redis.Redis() would send a command up to eleven times
                 retry_on_timeout=False,
                 health_check_interval=0,
                 protocol=2,
