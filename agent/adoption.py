@@ -27,6 +27,7 @@ _AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPO
 _ENVIRONMENT_BYTES = 256 * 1024
 _AGAIN_S = 0.005
 _SCANS = 3
+_DYING_PRIORITY = 10  # below that of guard and tether
 
 
 class LeftoverError(Exception):
@@ -235,10 +236,24 @@ def end(pid: int, started: int) -> None:
         stat = stat_of(pid)
         if stat is not None and stat.started == started:
             signal.pidfd_send_signal(fd, signal.SIGKILL)
+            hasten(pid)
     except OSError:
         pass  # gone, or not ours to end: the next scan says which
     finally:
         os.close(fd)
+
+
+def hasten(pid: int) -> None:
+    """Let a process that was sent SIGKILL die before all others run; without the right to, nothing happens.
+
+    Dying takes the processor, and on a busy host a normal process waits for it
+    a tenth of a second, with its sockets open.  It runs no instruction of its own.
+    """
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(_DYING_PRIORITY))
+    except OSError:
+        pass
 
 
 def end_leftovers(agent_id: str, within_s: float, sessions: Collection[int] = ()) -> int:

@@ -94,8 +94,9 @@ class Households:
 
 def _kill_group(pid: int) -> None:
     """Both calls are exact: the child is not reaped, so its number is nobody else's, nor its group's."""
-    for kill in (os.killpg, os.kill):
-        try:
-            kill(pid, signal.SIGKILL)
-        except OSError:
-            pass  # no group yet: it has just been forked
+    try:
+        os.kill(pid, signal.SIGKILL)
+        adoption.hasten(pid)
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        pass  # no group yet: it has just been forked

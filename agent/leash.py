@@ -31,6 +31,9 @@ FIRST_AGAIN_S = 0.002
 LAST_AGAIN_S = 0.05
 """... up to this, so that a process that the kernel cannot end costs no processor."""
 
+STUCK_S = 5.0
+"""Killing that takes longer is remarked upon, once."""
+
 
 # -- news ----------------------------------------------------------------------------------
 
@@ -112,7 +115,7 @@ Action = Union[Launch, KillAll, Say, Remark]
 class _Service:
     """One service as the tether sees it."""
 
-    __slots__ = ("again_at", "again_s", "epoch", "ordered", "state", "until_at")
+    __slots__ = ("again_at", "again_s", "epoch", "ordered", "state", "stuck_at", "until_at")
 
     def __init__(self) -> None:
         self.state: Literal["none", "starting", "running", "ended", "killing"] = "none"
@@ -121,6 +124,7 @@ class _Service:
         self.until_at: float | None = None
         self.again_at = NEVER
         self.again_s = FIRST_AGAIN_S
+        self.stuck_at = NEVER
 
 
 class Leash:
@@ -259,13 +263,19 @@ class Leash:
         return self._kill(names, now)
 
     def _kill(self, names: tuple[str, ...], now: float) -> list[Action]:
+        actions: list[Action] = [KillAll(names)] if names else []
         for name in names:
             service = self._service(name)
             if service.state != "killing":
-                service.state, service.again_s = "killing", FIRST_AGAIN_S
+                service.state, service.again_s, service.stuck_at = "killing", FIRST_AGAIN_S, now + STUCK_S
             service.again_at = now + service.again_s
             service.again_s = min(2 * service.again_s, LAST_AGAIN_S)
-        return [KillAll(names)] if names else []
+            if service.stuck_at <= now:
+                service.stuck_at = NEVER
+                actions.append(
+                    Remark(f"{name}: SIGKILL has not ended all of it within {STUCK_S:g} s; trying on, and not starting it meanwhile")
+                )
+        return actions
 
     def _none_left(self, name: str) -> list[Action]:
         service = self._service(name)

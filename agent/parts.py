@@ -20,7 +20,7 @@ PartName = Literal["guard", "runner"]
 Commands = Callable[[PartName, int], tuple[str, ...]]
 """The argument vector of a part, from its name and the descriptor of its line."""
 
-STOOD_S = 2.0
+STOOD_S = 10.0
 """A part that ends with status 1 before one of its kind lived this long has refused to start, and would again."""
 
 _BURST, _BURST_S, _PAUSE_S = 5, 10.0, 1.0

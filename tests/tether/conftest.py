@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,15 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LineType = TypeVar("LineType", bound=Line)
 FOREVER_S = 3600.0
+
+
+WITHOUT_RIGHTS = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
+"""A command run behind these words is another user without any capability."""
+
+needs_rights = pytest.mark.skipif(
+    shutil.which("setpriv") is None or subprocess.run([*WITHOUT_RIGHTS, "true"], stderr=subprocess.DEVNULL).returncode != 0,
+    reason="only root, with all its capabilities and util-linux's setpriv, can start a process with fewer",
+)
 
 
 def boottime() -> float:

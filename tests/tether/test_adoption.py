@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent import adoption
-from tests.tether.conftest import alive
+from tests.tether.conftest import alive, needs_rights
 from tests.waiting import until
 
 
@@ -27,7 +28,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     yield start
     for child in children:
-        child.kill()
+        try:
+            os.killpg(child.pid, signal.SIGKILL)  # also when it is dead itself, as long as its group is not
+        except ProcessLookupError:
+            pass
         child.wait()
 
 
@@ -87,7 +91,7 @@ def test_a_later_process_of_the_same_number_is_not_ended(start: Callable[..., su
 
 def test_leftovers_are_ended_and_counted(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
     agent_id = identity(tmp_path)
-    script = "trap '' TERM; for i in 1 2 3; do setsid sleep 1000 & done; wait"
+    script = "trap '' TERM; for i in 1 2 3; do setsid sleep 1000 & done; wait"  # nobody but the marks knows them
     child = start(adoption.marks(agent_id, "www", 3, 77), "/bin/sh", "-c", script)
     bystander = start({})
     until(lambda: len(adoption.find(agent_id)) == 4)
@@ -103,7 +107,7 @@ def test_leftovers_without_marks_are_ended_by_their_session(start: Callable[...,
     assert child.wait(10) == -9
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give the right to kill up")
+@needs_rights
 def test_what_cannot_be_ended_is_one_clear_line(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
     """Another user's process, which a root without CAP_KILL may look at but not end."""
     agent_id = identity(tmp_path)

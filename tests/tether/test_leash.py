@@ -70,6 +70,15 @@ def test_a_kill_is_repeated_ever_more_slowly_until_none_is_left() -> None:
     assert leash.step(NoneLeft("www"), now) == []
 
 
+def test_killing_that_takes_long_is_remarked_once() -> None:
+    leash, now, remarks = running(), 1.0, []
+    leash.step(Kill(service="www"), now)
+    while now < 20.0:
+        now = leash.wake_at
+        remarks += [action for action in leash.step(Tick(), now) if isinstance(action, Remark)]
+    assert len(remarks) == 1 and "www: SIGKILL has not ended all of it" in remarks[0].text
+
+
 def test_an_ordered_end_is_no_exit_but_a_reason_to_look_at_once() -> None:
     leash = running()
     leash.step(Kill(service="www"), 1.0)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tether.conftest import WITHOUT_RIGHTS, needs_rights
+
 ROOT = Path(__file__).parent.parent.parent
 
 REPORT = """
@@ -39,13 +41,9 @@ def run(code: str, *prefix: str) -> dict[str, object]:
     return result
 
 
-def fifo_is_to_be_had() -> bool:
-    return run("print(json.dumps({'probe': scheduling.probe()}))")["probe"] == "fifo"
-
-
-needs_fifo = pytest.mark.skipif("not fifo_is_to_be_had()", reason="this host grants no SCHED_FIFO")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give rights up")
-WITHOUT_RIGHTS = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
+TO_BE_HAD = run("print(json.dumps({'probe': scheduling.probe()}))")["probe"]
+needs_fifo = pytest.mark.skipif(TO_BE_HAD != "fifo", reason="this host grants no SCHED_FIFO")
+needs_nice = pytest.mark.skipif(TO_BE_HAD == "other", reason="this host grants no nice -20")
 
 
 @needs_fifo
@@ -64,7 +62,7 @@ def test_threads_inherit_until_that_is_stopped() -> None:
     assert early[0] == here[0] == os.SCHED_FIFO and late[0] == child[0] == os.SCHED_OTHER
 
 
-@needs_root
+@needs_nice
 def test_nice_is_for_this_process_only() -> None:
     scheduling, here, child = run("f = scheduling.take('nice')\nprint(json.dumps([f.scheduling, now(), in_child()]))")
     assert scheduling == "nice" and here == [os.SCHED_OTHER, -20] and child == [os.SCHED_OTHER, 0]
@@ -75,7 +73,7 @@ def test_other_takes_no_class() -> None:
     assert scheduling == "other" and here[0] == os.SCHED_OTHER
 
 
-@needs_root
+@needs_rights
 def test_without_rights_it_says_what_it_lacks() -> None:
     result = run("f = scheduling.take()\nprint(json.dumps([f.scheduling, f.guards, f.lacks, scheduling.probe()]))", *WITHOUT_RIGHTS)
     scheduling, guards, lacks, probe = result

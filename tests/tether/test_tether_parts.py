@@ -11,11 +11,8 @@ from collections.abc import Callable
 from agent import adoption
 from agent.channel import HandOver, Serving, Welcome
 from tests.tether.conftest import Agent, alive
-from tests.tether.test_tether_services import DAEMON, HIDDEN, STUBBORN
+from tests.tether.test_tether_services import DAEMON, HIDDEN, STUBBORN, WORKER
 from tests.waiting import until
-
-# An nginx of sorts: its worker stays in its session, and no environment tells what it is.
-WORKER = "env -i HERE=$HERE sh -c 'echo $$ > $HERE/worker; exec env -i sleep 1000' & "
 
 
 def test_guard_and_runner_have_a_line(agent: Agent) -> None:

@@ -14,6 +14,8 @@ STUBBORN = "trap '' TERM HUP INT; echo $$ > $HERE/main; while :; do sleep 1000; 
 DAEMON = "(setsid sh -c 'echo $$ > $HERE/daemon; exec sleep 1000' &); "
 # Its environment wiped, in a session of its own, its parent gone: nothing but its descent tells whose it is.
 HIDDEN = "(setsid env -i HERE=$HERE sh -c 'echo $$ > $HERE/hidden; exec env -i sleep 1000' &); "
+# An nginx of sorts: its worker stays in its session, and no environment tells what it is.
+WORKER = "env -i HERE=$HERE sh -c 'echo $$ > $HERE/worker; exec env -i sleep 1000' & "
 FORKING = "for i in 1 2 3 4 5; do (while :; do sleep 0.01; done) & done; "
 
 
@@ -77,6 +79,18 @@ def test_what_outlives_the_main_process_is_found(agent: Agent) -> None:
     assert "processes of it may be left" in agent.guard.hear(SpawnFailed).reason
     agent.kill()
     assert not alive(daemon)
+
+
+def test_a_worker_is_known_by_its_session(agent: Agent) -> None:
+    """It wiped its environment and lost its parent, as nginx's do: still it is www's and nobody else's."""
+    main, worker = agent.spawn(WORKER + "wait", "www"), agent.pid_in("worker")
+    os.kill(main, signal.SIGKILL)
+    agent.guard.hear(Exited, "www")
+    agent.spawn("exec sleep 1000", "mail")
+    agent.kill("mail")
+    assert alive(worker)
+    agent.kill("www")
+    assert not alive(worker)
 
 
 def test_kill_of_what_never_ran_is_gone_too(agent: Agent) -> None:
