@@ -9,15 +9,17 @@ swallowed.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import select
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import zmq
 
 from bus.refusals import now
 from bus.zap import Chore
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Pollable(Protocol):
@@ -138,6 +140,8 @@ class AsyncPoller(_Poller):
 
         It yields to the loop at least once, so that a flood starves no other task.
         """
+        import asyncio  # not above: it is 7 MB that the guard can do without
+
         until_at = math.inf if timeout_s is None else now() + timeout_s
         await asyncio.sleep(0)
         while True:
@@ -167,6 +171,8 @@ class AsyncPoller(_Poller):
         return ready
 
     async def _sleep(self, rest_s: float) -> None:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         self._waking = loop.create_future()
         loop.add_reader(self._epoll.fileno(), self.poke)

@@ -12,7 +12,7 @@ from bus import keys
 from bus.config import ConfigError
 from bus.keys import Owner, Secret, Trust
 
-HTTP, FTP = Secret.new().public, Secret.new().public
+HTTP, FTP = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 
 
 def test_a_pair_is_made_for_its_owner_alone_and_read_again(tmp_path: Path) -> None:
