@@ -18,6 +18,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import NoReturn
 
 import msgspec
 
@@ -291,21 +292,24 @@ def _complaint(agent_id: str, one: Adopted) -> str:
     return f"{agent_id}: process {one.pid} ({of}) of an earlier run cannot be ended: end it by hand (kill -9 {one.pid}), then start again"
 
 
-def end_all_after_tether(agent_id: str, sessions: Callable[[], Collection[int]]) -> None:
+def end_all_after_tether(agent_id: str, sessions: Callable[[], Collection[int]]) -> Callable[[], NoReturn]:
     """For the guard: when the tether dies, end every service, wherever it daemonised to, and this process.
 
-    The tether has the kernel send its guard SIGHUP then.  `sessions` gives the
-    main processes' pids as `Spawned` said them, for services that wipe their
-    environment.
+    The tether has the kernel send its guard SIGHUP then, which is obeyed from
+    now on.  The end of the tether's line comes a little earlier, and the guard
+    must not simply leave on it: it calls what is returned instead.  `sessions`
+    gives the main processes' pids as `Spawned` said them, until `Gone`: for
+    services that wipe their environment.
     """
 
-    def tether_died(_number: int, _frame: object) -> None:
+    def end_all() -> NoReturn:
         try:
             end_leftovers(agent_id, 5.0, sessions())
         finally:
             os._exit(1)
 
-    signal.signal(signal.SIGHUP, tether_died)
+    signal.signal(signal.SIGHUP, lambda *_: end_all())
+    return end_all
 
 
 def listening(address: str, port: int, within_s: float = 0.2) -> bool:

@@ -15,7 +15,7 @@ from bus.messages import ServerRow, is_server
 class ChoosingSettings(msgspec.Struct, frozen=True):
     """When a better candidate is worth a change."""
 
-    margin: int = 20  # of priority: two tenths of load
+    margin: int = 20  # of priority, which must be exceeded: two tenths of load
     dwell_s: float = 5.0  # it must have been better for so long
     own_promise: int = 5  # what the secondary's priority counts for this very duty
 
@@ -45,7 +45,7 @@ class Choosing:
         if best is None or not is_server(recorded) or recorded not in ranked or best == recorded:
             self._better = None
             return None
-        if self._advantage(best, recorded, servers) < self._settings.margin:
+        if self._advantage(best, recorded, servers) <= self._settings.margin:
             self._better = None
             return None
         if self._better != best:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -52,6 +53,22 @@ def read_host() -> Reading:
     cores = len(os.sched_getaffinity(0))
     # The reader itself runs at this moment.
     return Reading(busy_s, total_s, max(0, runnable - 1), cores, memory.available / max(1, memory.total))
+
+
+def agent_reader(tether_pid: int) -> Callable[[], Reading]:
+    """A reader of what one agent and its services use: for hosts that several agents share."""
+
+    def read() -> Reading:
+        try:
+            tether = psutil.Process(tether_pid)
+            times = [process.cpu_times() for process in (tether, *tether.children(recursive=True))]
+        except psutil.Error as error:
+            raise LoadError(f"the agent's load cannot be read: {error}") from None
+        cores = len(os.sched_getaffinity(0))
+        busy_s = sum(spent.user + spent.system for spent in times)
+        return Reading(busy_s, time.clock_gettime(time.CLOCK_BOOTTIME) * cores, 0, cores, 1.0)
+
+    return read
 
 
 def level(cpu: float, queue_per_core: float, available: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -22,7 +23,7 @@ from agent import adoption, channel, dns, scheduling
 from agent.choosing import ChoosingSettings
 from agent.drivers.command import CommandDriver
 from agent.lines import LineError, LineSocket
-from agent.load import Load
+from agent.load import Load, agent_reader
 from agent.parts import MISCONFIGURED, REFUSED
 from agent.running import Ability, Exit, FromGuard, Loaded, LookedUp, Offer, Running, ServicesChanged, Terminate
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
@@ -64,7 +65,7 @@ class Runner:
         self._updates = Subscriber(config.sds.address, config.sds.updates_port, sds_key, secret, self._header)
         self._driver = CommandDriver(config.name, config.address, adoption.identity(config), Path(config.state_dir))
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
-        self._load = Load()
+        self._load = Load() if config.load == "host" else Load(agent_reader(os.getppid()))
         offer = Offer(
             name=config.name,
             address=config.address,

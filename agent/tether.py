@@ -19,6 +19,7 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from agent import adoption, kernel, scheduling
 from agent.parent import ROOT, Parent
@@ -81,7 +82,7 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
         os.close(lock)
 
 
-def become(path: str, log_format: str = "text") -> None:
+def become(path: str, log_format: str = "text") -> NoReturn:
     """Replace this process, whatever it has imported, by the tether of the agent described in `path`."""
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
     os.execv(sys.executable, [sys.executable, "-m", "agent.tether", path, "--log", log_format])

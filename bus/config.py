@@ -162,6 +162,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     timing: TimingName = "auto"
     zone: str | None = None
     backs_up: tuple[str, ...] | None = None  # names of services; all that it can if unset
+    load: Literal["host", "agent"] = "host"  # what is measured: the machine, or only what this agent runs
     service: tuple[ServiceSection, ...] = ()
 
     @property

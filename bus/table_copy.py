@@ -24,10 +24,16 @@ class TableCopy:
         self.services = {row.definition.name: row for row in table.services}
 
     def follow(self, update: TableUpdate) -> bool:
-        """Apply an update; False if there is a gap, and the whole must be asked for."""
+        """Apply an update; False if there is a gap, and the whole must be asked for.
+
+        An update that changes nothing is a beacon: it names the last number that
+        was used, so if that is a later one, its update was lost.
+        """
         if self.seq is None or update.seq > self.seq + 1:
             return False
         if update.seq == self.seq + 1:
+            if not (update.servers or update.services or update.left):
+                return False
             self.seq = update.seq
             self.servers |= {row.name: row for row in update.servers}
             self.services |= {row.definition.name: row for row in update.services}

@@ -78,9 +78,9 @@ def agent(config: str, check: bool, log: str) -> int:
         if check:
             click.echo(f"{config}: good")
             return 0
-        from agent.tether import main
+        from agent.tether import become
 
-        return main(settings, config, log)
+        become(config, log)
     except ConfigError as error:
         raise Misconfigured(str(error)) from None
     except BindError as error:

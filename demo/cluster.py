@@ -7,6 +7,7 @@ claim the addresses -> furnish the state directory -> end leftovers -> dns, sds,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -24,6 +25,7 @@ from demo.state import State, StateError
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_S = 0.4  # between two questions to the SDS
+_OTHERS_S = 6.0  # for the other servers to back each other, before HTTP is started all the same
 _PATIENCE_S = 30.0  # without being ready, after which it is said what is lacking
 
 
@@ -96,8 +98,25 @@ class Demo:
             say(f"starting the cluster {layout.CLUSTER}, state in {self.mark}; Ctrl-C ends it")
             for name in ("dns", "sds"):
                 await self._start(name)
-            await asyncio.gather(*(self._start(server.name) for server in layout.SERVERS))
-            await self._tell()
+            await asyncio.gather(self._tell(), self._start_servers())
+
+    async def _start_servers(self) -> None:
+        """HTTP comes last, when the others back each other: its two candidates are then equal, as in Fig. 2a (P23)."""
+        first, *others = layout.SERVERS
+        await asyncio.gather(*(self._start(server.name) for server in others))
+        homes = {server.service: server.name for server in others}
+        until = clock() + _OTHERS_S
+        while clock() < until:
+            with contextlib.suppress(Silence):
+                answer = await ask_meanwhile(self._sds(), StatusRequest(), 1.0)
+                if isinstance(answer, Status) and not lacking(answer.status, homes):
+                    break
+            await asyncio.sleep(_LOOK_S / 4)
+        await self._start(first.name)
+
+    def _sds(self) -> Sds:
+        public_key, secret = keys.load_public(self.state.public_key("sds")), keys.load_secret(self.state.key(layout.OPERATOR))
+        return Sds(layout.CLUSTER, layout.SDS.address, layout.SDS.port, public_key, secret, layout.OPERATOR)
 
     async def _start(self, name: str) -> None:
         part = self.parts[name]
@@ -106,14 +125,7 @@ class Demo:
 
     async def _tell(self) -> None:
         """Print what happens, and once that all is ready."""
-        sds = Sds(
-            layout.CLUSTER,
-            layout.SDS.address,
-            layout.SDS.port,
-            keys.load_public(self.state.public_key("sds")),
-            keys.load_secret(self.state.key(layout.OPERATOR)),
-            layout.OPERATOR,
-        )
+        sds = self._sds()
         homes = {server.service: server.name for server in layout.SERVERS}
         is_ready = complained = False
         while True:

@@ -53,4 +53,4 @@ def endpoints() -> tuple[Endpoint, ...]:
 def records() -> tuple[str, ...]:
     """What the zone holds from the start: the names of the machines, its own server's apart."""
     hosts = [("sds", SDS.address), *((server.name, server.address) for server in SERVERS)]
-    return tuple(f"{name}.{ZONE}. A {address}" for name, address in hosts)
+    return tuple(f"{name}.servers.{ZONE}. A {address}" for name, address in hosts)

@@ -146,6 +146,7 @@ peer_port = {layout.PEER_PORT}
 state_dir = {json.dumps(str(self.directory / server.name))}
 key_file = {json.dumps(str(self.key(server.name)))}
 timing = "auto"   # by the scheduling class that can be had: "lan" or "calm"
+load = "agent"    # three servers share this machine: each counts what it runs itself
 
 [sds]
 address = "{layout.SDS.address}"

@@ -217,6 +217,10 @@ class ServiceDescription:
         ranks = priorities(self.membership, self.witness)
         return sorted(self.membership.servers, key=lambda name: (ranks.get(name, 1_000), name))
 
+    def lost(self, name: str) -> None:
+        """For the witness."""
+        self.membership.lost(name)
+
     def up_since(self, server: str) -> float:
         """For moves."""
         presence = self.membership.presence.get(server)

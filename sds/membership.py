@@ -74,6 +74,12 @@ class Membership:
         presence = self.presence.get(name)
         return presence.guard_heard_at if presence else LONG_AGO
 
+    def lost(self, name: str) -> None:
+        """Its secondary and the SDS agree that it is silent: it counts as such until it is heard anew."""
+        presence = self.presence.get(name)
+        if presence:
+            presence.guard_heard_at = LONG_AGO
+
     def why_not(self, name: str, service: str, now: float) -> str | None:
         """Why this server cannot take the service now; None if it can."""
         server = self.servers.get(name)

@@ -20,8 +20,8 @@ from bus.timeline import Transition
 MOVE_LIMIT_S = 10.0
 """A wish that did not come about by then is withdrawn."""
 
-FLAP_WINDOW_S = 60.0
-"""A service that left its home again within this doubles the delay of its next failback."""
+FLAP_WINDOW = 3
+"""A service that leaves its home within so many failback delays doubles the delay of its next failback."""
 
 PIN_S = 600.0
 """Where an operator moved a service it is not failed back from for so long; then the move is forgotten."""
@@ -90,13 +90,14 @@ class Moves:
         """Learn from a service that does not stay at home."""
         definition = situation.definition
         name = definition.name
+        window_s = FLAP_WINDOW * definition.failback_delay_s
         if situation.holder == definition.home:
             self._home_since.setdefault(name, now)
-            if now - self._home_since[name] > FLAP_WINDOW_S:
+            if now - self._home_since[name] > window_s:
                 self._back_off.pop(name, None)
         elif name in self._home_since:
             stayed_s = now - self._home_since.pop(name)
-            if stayed_s < FLAP_WINDOW_S:
+            if stayed_s < window_s:
                 self._back_off[name] = min(2 * self._back_off.get(name, 1), LONGEST_BACK_OFF)
 
     def _end(self, situation: Situation, now: float) -> list[Any]:

@@ -93,6 +93,7 @@ class Roster(Protocol):
     def timing_of(self, name: str) -> tuple[float, float]: ...
     def heard_at(self, name: str) -> float: ...
     def ranked(self) -> list[str]: ...
+    def lost(self, name: str) -> None: ...
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -435,6 +436,7 @@ class Witness:
             return
         heard = now - self._roster.heard_at(record.holder or "")
         agrees = f"the SDS heard it {heard:.2f} s ago" if heard < 3600 else "the SDS never heard it"
+        self._roster.lost(record.holder or "")
         self._grant(case, sender.name, m.question, False, f"{record.holder} silent {m.silent_s:.2f} s, {agrees}")
 
     # -- granting
@@ -468,7 +470,12 @@ class Witness:
         best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
         if record.holder != besides and record.holder in fresh:
             best.insert(0, record.holder)  # it came back empty: returning moves nothing
-        self._grant(case, best[0], 0, True, why)
+        if now <= self.quiet_until + self._timing.silent_s and record.state == "unheld":
+            best = [name for name in best if name in (home, record.holder)]  # after W's start give them time to report
+        if best:
+            self._grant(case, best[0], 0, True, why)
+        else:
+            case.retry_at = now + self._timing.beat_s
 
     def _able(self, case: Case, now: float, besides: str | None) -> list[str]:
         """The live candidates, best first; one that failed comes last, and not before its time."""
