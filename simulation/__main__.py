@@ -13,6 +13,7 @@ import argparse
 import multiprocessing
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import nullcontext
 
@@ -22,8 +23,18 @@ from simulation.life import Kind, Life, Outcome, kind_of
 
 def live(seed: int, kind: Kind | None, bug: str | None) -> Outcome:
     """One life; its failure, if any, names the command that replays it."""
+    return _play(seed, kind, bug, None)
+
+
+def _play(seed: int, kind: Kind | None, bug: str | None, timeline: list[str] | None) -> Outcome:
     with planted(bug) if bug else nullcontext():
-        return Life(seed, kind or kind_of(seed)).play()
+        life = Life(seed, kind or kind_of(seed), timeline)
+        try:
+            return life.play()
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"a machine broke at {life.world.now:.3f} s: {error!r} ({where.filename}:{where.lineno})"
+            return Outcome(seed, life.kind, text, life.world.now)
 
 
 def _job(work: tuple[int, Kind | None, str | None]) -> Outcome:
@@ -47,8 +58,7 @@ def command(seed: int, kind: Kind | None, bug: str | None) -> str:
 
 def _replay(seed: int, kind: Kind | None, bug: str | None) -> int:
     timeline: list[str] = []
-    with planted(bug) if bug else nullcontext():
-        outcome = Life(seed, kind or kind_of(seed), timeline).play()
+    outcome = _play(seed, kind, bug, timeline)
     print("\n".join(timeline))
     print(f"\nseed {seed}, {outcome.kind}{', ' + outcome.label if outcome.label else ''}: {outcome.failure or 'nothing was broken'}")
     return 1 if outcome.failure else 0
@@ -56,7 +66,8 @@ def _replay(seed: int, kind: Kind | None, bug: str | None) -> int:
 
 def _summary(outcomes: list[Outcome], elapsed_s: float, jobs: int, promise_s: float) -> str:
     simulated_s = sum(outcome.simulated_s for outcome in outcomes)
-    lines = [f"{len(outcomes)} lives, {simulated_s / 3600:.1f} simulated hours, {simulated_s / 60 / elapsed_s / jobs:.1f} simulated minutes per second and job"]
+    pace = simulated_s / 60 / elapsed_s / jobs
+    lines = [f"{len(outcomes)} lives, {simulated_s / 3600:.1f} simulated hours, {pace:.1f} simulated minutes per second and job"]
     settled = sorted(outcome.settled_s for outcome in outcomes if outcome.kind == "storm" and not outcome.failure)
     if settled:
         median, most = settled[len(settled) // 2], settled[-1]
@@ -67,7 +78,8 @@ def _summary(outcomes: list[Outcome], elapsed_s: float, jobs: int, promise_s: fl
             outages.setdefault(outcome.label, []).append(outcome.outage_s)
     for label in sorted(outages):
         lengths = outages[label]
-        lines.append(f"  {label:28s} {len(lengths):5d} lives, with an outage {sum(x > 0 for x in lengths):5d}, longest {max(lengths) / promise_s:5.2f} G")
+        dark = sum(length > 0 for length in lengths)
+        lines.append(f"  {label:28s} {len(lengths):5d} lives, with an outage {dark:5d}, longest {max(lengths) / promise_s:5.2f} G")
     return "\n".join(lines)
 
 

@@ -1,6 +1,10 @@
 """planted later"""
+
 from contextlib import contextmanager
+
 BUGS = {}
+
+
 @contextmanager
 def planted(n):
     yield

@@ -1,4 +1,4 @@
-"""Faults, drawn from the seed: calm lives and stormy ones, and one fault alone.
+"""Storms and quiet days, drawn from the seed.
 
 Delays may exceed a lease, messages may be lost, doubled and reordered, links
 cut one way; guards, runners, processes, servers and the SDS die and return;
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bus.messages import Order, is_server
+from bus.messages import Order
 from simulation.world import SDS_HOST
 
 if TYPE_CHECKING:
+    from simulation.host import Host
     from simulation.life import Life
 
 
@@ -165,92 +166,22 @@ class Storm:
         self._life.central.refuses_writes = False
 
 
-FAULTS = (
-    "crash server",
-    "kill guard",
-    "kill runner",
-    "kill process",
-    "crash sds",
-    "store refuses",
-    "cut both ways",
-    "cut one way",
-    "pause server",
-    "pause guard",
-    "pause runner",
-)
-"""The single faults."""
-
-
-class SingleFault:
-    """One fault in a quiet cluster, at a steady moment, during a change of secondary, or during a move."""
+class Breeze:
+    """Loads that differ by less than the margin of choosing, with peaks shorter than the dwell time: no reason to move."""
 
     def __init__(self, life: Life) -> None:
-        random = life.world.random
         self._life = life
-        self.kind = random.choice(FAULTS)
-        self.moment = random.choice(("steady", "steady", "change", "move"))
-        self.service = random.choice(life.services)
-        self.lasts = random.random() < 0.5
-        self.length_s = random.uniform(life.timing.lease_s, 8 * life.timing.promise_s)
-        self.first, self.second = random.sample(life.everyone, 2)
-        self.victim = random.choice(life.names)
-        if self.kind.startswith("pause"):
-            self.lasts = False
+        self._random = life.world.random
 
-    @property
-    def grace_s(self) -> float:
-        """A planned move needs W from the stop until the new holder is backed: its absence costs its length."""
-        if self.kind not in ("crash sds", "store refuses") or self.moment != "move":
-            return 0.0
-        return float("inf") if self.lasts else self.length_s + self._life.timing.promise_s
+    def begin(self) -> None:
+        """For good."""
+        for host in self._life.hosts.values():
+            usual = self._random.choice((0.05, 0.15))
+            host.load(usual)
+            self._life.world.after(self._random.uniform(2.0, 10.0), self._peak, host, usual)
 
-    def prepare(self) -> None:
-        """Begin the change or the move in whose middle the fault falls."""
-        record = self._life.central.record(self.service)
-        others = [name for name in self._life.names if record and name not in (record.holder, record.secondary)]
-        if self.moment == "change" and others and record and is_server(record.secondary):
-            self._life.hosts[record.secondary].load(1.0)
-        elif self.moment == "move" and others:
-            self._life.central.order(Order(verb="move", service=self.service, server=others[0]))
-
-    def strike(self) -> None:
-        """The fault, and its end if it has one."""
-        life, world = self._life, self._life.world
-        host = life.hosts[self.victim]
-        world.say("--- fault:", self.kind, self.victim, self.first, self.second, f"{self.length_s:.2f} s", "lasts" if self.lasts else "")
-        undo: Callable[[], None] | None = None
-        match self.kind:
-            case "crash server":
-                host.crash()
-                undo = host.boot
-            case "kill guard":
-                host.kill_guard()
-            case "kill runner":
-                host.kill_runner()
-            case "kill process":
-                host.kill_process(self.service)
-            case "crash sds":
-                life.central.crash()
-                undo = self._start_sds
-            case "store refuses":
-                life.central.refuses_writes = True
-                undo = self._store_back
-            case "cut both ways" | "cut one way":
-                both = {(self.first, self.second), (self.second, self.first)}
-                world.network.cuts = both if self.kind == "cut both ways" else {(self.first, self.second)}
-                undo = world.network.cuts.clear
-            case "pause server":
-                host.pause()
-                undo = host.resume
-            case _:
-                part = self.kind.removeprefix("pause ")
-                host.pause_part(part, True)
-                world.after(self.length_s, host.pause_part, part, False)
-        if undo and not self.lasts:
-            world.after(self.length_s, undo)
-
-    def _start_sds(self) -> None:
-        self._life.central.start()
-
-    def _store_back(self) -> None:
-        self._life.central.refuses_writes = False
+    def _peak(self, host: Host, usual: float) -> None:
+        length_s = self._random.uniform(0.5, 2.5)
+        host.load(0.9)
+        self._life.world.after(length_s, host.load, usual)
+        self._life.world.after(length_s + self._random.uniform(8.0, 30.0), self._peak, host, usual)
