@@ -188,9 +188,13 @@ class Agent:
 
     def close(self) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
+            for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGINT):
+                self.process.send_signal(number)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         adoption.end_leftovers(self.id, 5.0)
         self.listener.close()
 

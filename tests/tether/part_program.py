@@ -4,7 +4,8 @@
 
 To the test: H hello with our pid, L a line from tether or guard, R a line from
 the runner, T a SIGTERM.  From the test: L say this line, R say it to the
-runner, X end with this status, C end with the tether as a real guard does,
+runner, X end with this status, C end with the tether as a real guard does, by
+the kernel's signal alone, D the same by the end of the line alone,
 E answer E, Y send this packet as it is.
 """
 
@@ -15,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 from agent import adoption, channel
 from agent.lines import LineSocket
@@ -28,6 +30,7 @@ class PartProgram:
         self.line = LineSocket.inherited(fd)
         self.runner: LineSocket | None = None
         self.mains: list[int] = []
+        self.line_ended: Callable[[], object] = signal.pause  # so that nothing but the kernel's signal ends us
         signal.signal(signal.SIGTERM, lambda *_: self.control.send(b"T"))
         self.control.send(f"H{name} {os.getpid()}".encode())
 
@@ -45,8 +48,7 @@ class PartProgram:
                 self.pass_on(self.runner, b"R")
                 self.runner = None if self.runner.closed else self.runner
             if self.line.closed:
-                # As a real guard would if it were slow: the kernel's signal is to end it, not this.
-                signal.pause()
+                self.line_ended()
 
     def pass_on(self, line: LineSocket, sign: bytes) -> None:
         for said, fds in line.receive():
@@ -62,9 +64,12 @@ class PartProgram:
             self.line.send(channel.decode(rest))
         elif sign == b"R" and self.runner:
             self.runner.send(channel.decode(rest))
-        elif sign == b"C":
-            adoption.end_all_after_tether(os.environ["LOCUM_AGENT"], lambda: self.mains)
-            self.control.send(b"C")
+        elif sign in (b"C", b"D"):
+            end_all = adoption.end_all_after_tether(os.environ["LOCUM_AGENT"], lambda: self.mains)
+            if sign == b"D":
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                self.line_ended = end_all
+            self.control.send(sign)
         elif sign == b"E":
             self.control.send(b"E")
         elif sign == b"Y":

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from agent import adoption
 from agent.channel import HandOver, Serving, Welcome
 from tests.tether.conftest import Agent, alive
@@ -60,9 +62,10 @@ def test_a_guard_that_talks_nonsense_is_replaced(agent: Agent) -> None:
     assert "malformed line" in agent.log
 
 
-def test_a_killed_tether_leaves_nothing(agent: Agent) -> None:
-    agent.guard.order(b"C")
-    agent.guard.hear_sign("C")
+@pytest.mark.parametrize("by", ["C", "D"], ids=["the kernel's signal", "the line's end"])
+def test_a_killed_tether_leaves_nothing(agent: Agent, by: str) -> None:
+    agent.guard.order(by.encode())
+    agent.guard.hear_sign(by)
     pids = [agent.guard.pid, agent.runner.pid, agent.spawn(DAEMON + WORKER + "wait")]
     pids += [agent.pid_in("daemon"), agent.pid_in("worker")]
     agent.end_with(signal.SIGKILL)
