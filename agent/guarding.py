@@ -16,7 +16,8 @@ from agent import channel
 from agent.duty import SDS, Duty, Run, Surroundings, ToRunner
 from bus.config import Timing
 from bus.messages import AreYouThere, Epochs, Hold, Message, Rejection, Report
-from bus.step import LONG_AGO, Peer, Received, Send, Tick
+from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick
+from bus.timeline import Transition
 
 
 class FromRunner(msgspec.Struct, frozen=True):
@@ -54,9 +55,11 @@ class Guarding:
         self._actions: list[Any] = []
         self._beat = 0
         self._around = Surroundings(name, incarnation, nonce, timing, self._next_beat, self._emit)
+        self._began_at = now
         self._promised_until = now + timing.promise_s
         self.duties: dict[str, Duty] = {}
         self._alarms: dict[str, float] = {}  # when each duty wants to be looked at
+        self._refused_for = ""
         self._wake_at = now
         self._report_at = now
         self._runner_lost_at = now
@@ -143,11 +146,15 @@ class Guarding:
             self.duty(service).learn(epoch, now)
 
     def _rejected(self, message: Rejection) -> None:
-        if message.code in ("stale-incarnation", "name-taken", "cluster", "version"):
+        """Only an SDS that knows us better ends us; one that cannot talk to us must not stop what we hold."""
+        if message.code in ("stale-incarnation", "name-taken"):
             self._emit(Quit(message.text, message.highest))
+        elif message.text != self._refused_for:
+            self._refused_for = message.text
+            self._emit(Note(Transition(kind="refused", server=self._around.name, text=message.text)))
 
     def _report(self, now: float) -> None:
-        self._report_at = now + self._timing.loadlevel_s
+        self._report_at = now + (self._timing.loadlevel_s if self._around.known else self._timing.promise_s / 3)
         holds = tuple(
             Hold(
                 service=duty.service,
@@ -159,7 +166,7 @@ class Guarding:
             for duty in self.duties.values()
             if duty.holding
         )
-        self._emit(Send(SDS, Report(knows=self._around.knows, holds=holds)))
+        self._emit(Send(SDS, Report(knows=self._around.knows, holds=holds, running_s=now - self._began_at)))
 
     # -- runner and tether
 

@@ -72,7 +72,8 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
         return REFUSED
     if ended:
         log(f"ended {ended} processes left from an earlier run")
-    log(f"timing {timing.name}; {', '.join((*in_force.guards, *in_force.lacks)) or 'no protection in force'}")
+    log(timing.promises)
+    log(f"in force: {', '.join((*in_force.guards, *in_force.lacks)) or 'nothing that protects'}")
     kernel.become_subreaper()
     kernel.name_process("locum-tether")
     gc.freeze()

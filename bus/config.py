@@ -75,6 +75,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         """A runner that does not begin a start within this is taken to hang: another server gets the service."""
         return max(self.promise_s, 0.5)
 
+    @property
+    def promises(self) -> str:
+        """One line for people: what this timing promises."""
+        unplanned, planned = self.outage_bound_s(0.0), self.move_bound_s(0.0)
+        return (
+            f"timing {self.name}: one fault costs a service at most {unplanned:.2f} s and its start, "
+            f"in the middle of a planned move {planned:.2f} s and its start"
+        )
+
     @classmethod
     def fast(cls) -> Timing:
         """Three beats in 60 ms; for hosts whose longest real-time gap is known."""

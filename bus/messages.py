@@ -179,6 +179,7 @@ class Report(Message, frozen=True, kw_only=True):
 
     knows: Count
     holds: tuple[Hold, ...] = ()
+    running_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # by its own clock, since it started: only the rate is looked at (R2)
 
 
 class Epochs(Message, frozen=True, kw_only=True):

@@ -123,6 +123,7 @@ class ServiceDescription:
             return actions
         match message:
             case Report():
+                self.membership.reported(sender, message, now)
                 actions += self.witness.receive(sender, message, now)
                 epochs = {name: case.record.epoch for name, case in self.witness.cases.items()}
                 actions.append(Send(sender, Epochs(incarnation=sender.incarnation, epochs=epochs)))

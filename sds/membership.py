@@ -19,6 +19,7 @@ from bus.config import Timing
 from bus.messages import AreYouThere, Loadlevel, Message, Registration, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Send
 from bus.timeline import Transition
+from sds.clocks import Clocks
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,7 @@ class Membership:
         self.servers = dict(servers)
         self.presence = {name: Presence() for name in servers}
         self._timing = timing
+        self._clocks = Clocks(timing.clock_error)
 
     # -- questions of the witness and of moves
 
@@ -90,6 +92,9 @@ class Membership:
         if server.drained or server.registration.draining:
             return "it is draining"
         registration = server.registration
+        complaint = self._clocks.complaint(name)
+        if complaint:
+            return complaint
         if service in registration.able:
             return None
         return registration.unable.get(service, "it has not said yet whether it can run it")
@@ -175,6 +180,10 @@ class Membership:
             actions.append(Note(Transition(kind="moved", server=sender.name, text=f"from {before} to {message.address}")))
         self.servers[sender.name] = msgspec.structs.replace(old, registration=message, public_key=public_key, version=old.version + 1)
         return True, actions
+
+    def reported(self, sender: Peer, message: Report, now: float) -> None:
+        """A report of the admitted incarnation: how its clock runs (R2)."""
+        self._clocks.heard(sender.name, sender.incarnation, message.running_s, now)
 
     def loaded(self, sender: Peer, message: Loadlevel) -> None:
         """A loadlevel: P9."""

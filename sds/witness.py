@@ -437,7 +437,9 @@ class Witness:
         heard = now - self._roster.heard_at(record.holder or "")
         agrees = f"the SDS heard it {heard:.2f} s ago" if heard < 3600 else "the SDS never heard it"
         self._roster.lost(record.holder or "")
-        self._grant(case, sender.name, m.question, False, f"{record.holder} silent {m.silent_s:.2f} s, {agrees}")
+        why = f"{record.holder} silent {m.silent_s:.2f} s, {agrees}"
+        evidence = {"holder": record.holder, "secondary_heard_nothing_s": m.silent_s, "sds_heard_nothing_s": min(heard, 1e9)}
+        self._grant(case, sender.name, m.question, False, why, evidence)
 
     # -- granting
 
@@ -487,7 +489,7 @@ class Witness:
         failed = [name for name in able if name in case.failures and case.failures[name].retry_at <= now]
         return sound or sorted(failed, key=lambda name: case.failures[name].retry_at)
 
-    def _grant(self, case: Case, server: str, question: int, clean: bool, why: str) -> None:
+    def _grant(self, case: Case, server: str, question: int, clean: bool, why: str, evidence: dict[str, Any] | None = None) -> None:
         """Epoch + 1, written before it leaves (R8)."""
         old = case.record
         new = msgspec.structs.replace(
@@ -506,7 +508,7 @@ class Witness:
         def then(now: float) -> None:
             case.question, case.clean, case.used = question, clean, False
             case.promise.give(*self._roster.timing_of(server), now)
-            self._note(case, "granted", why, server)
+            self._note(case, "granted", why, server, {"from": old.holder, "from_epoch": old.epoch} | (evidence or {}))
             self._send_grant(case, now)
 
         self._write(case, new, then)
@@ -531,7 +533,7 @@ class Witness:
     def _send(self, to: Peer, message: Message) -> None:
         self._actions.append(Send(to, message))
 
-    def _note(self, case: Case, kind: str, text: str, server: str | None = None) -> None:
+    def _note(self, case: Case, kind: str, text: str, server: str | None = None, evidence: dict[str, Any] | None = None) -> None:
         record = case.record
         self._actions.append(
             Note(
@@ -541,6 +543,7 @@ class Witness:
                     service=record.definition.name,
                     epoch=record.epoch,
                     text=text,
+                    evidence=evidence or {},
                 )
             )
         )

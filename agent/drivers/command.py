@@ -14,6 +14,7 @@ import signal
 from pathlib import Path
 
 from agent import adoption
+from agent.drivers.boot import enabled_at_boot
 from bus.messages import ServiceDefinition
 
 CHECK_LIMIT_S = 2.0
@@ -49,6 +50,9 @@ class CommandDriver:
         for purpose, argv in (("start", definition.start), ("stop", definition.stop), ("check", definition.check)):
             if argv and shutil.which(argv[0], path=definition.environment.get("PATH", os.defpath)) is None:
                 return f"its {purpose} program {argv[0]} is not here: install it"
+        unit = enabled_at_boot(definition.start)
+        if unit:
+            return f"{unit} starts it at boot, behind Locum's back: systemctl disable --now {unit}"
         return self.foreign(definition)
 
     def foreign(self, definition: ServiceDefinition) -> str | None:
