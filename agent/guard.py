@@ -75,6 +75,11 @@ class Guard:
             self._poller.register(thing)
 
     @property
+    def alone(self) -> bool:
+        """The tether is gone: its line is closed before the kernel tells of its death."""
+        return self._tether.closed
+
+    @property
     def pids(self) -> list[int]:
         """The main processes of what runs here."""
         return list(self._pids.values())
@@ -120,7 +125,7 @@ class Guard:
                 self._poller.register(self._runner.fileno())
             elif isinstance(line, channel.Spawned):
                 self._pids[line.service] = line.pid
-            elif isinstance(line, channel.Exited | channel.Gone):
+            elif isinstance(line, channel.Gone):
                 self._pids.pop(line.service, None)
             events.append(FromTether(line))
         return events
@@ -262,9 +267,12 @@ def main() -> int:
         return REFUSED
     if in_force.scheduling != "other":
         scheduling.stop_inheritance()
-    adoption.end_all_after_tether(adoption.identity(config), lambda: guard.pids)
+    end_all = adoption.end_all_after_tether(adoption.identity(config), lambda: guard.pids)
     scheduling.be_quiet()
-    return guard.run()
+    code = guard.run()
+    if guard.alone:
+        end_all()
+    return code
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from agent import adoption, lines
 from agent.channel import Kill, RunnerUp, Spawn, Until
 from agent.households import Households
 from agent.leash import Action, Event, GuardGone, GuardUp, KillAll, Launch, Leash, Remark, Say
-from agent.parts import REFUSED, Commands, Log, Part, in_words
+from agent.parts import REFUSED, Commands, Part, in_words
 from agent.spawning import Child, Program, launch, verdict_of
 from bus.config import AgentConfig, Timing
+from bus.log import Log
 from bus.step import NEVER, Tick
 
 HAND_OVER_LIMIT_S = 15.0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
-
-import msgspec
 
 from bus.step import LONG_AGO
 
@@ -90,26 +86,3 @@ def in_words(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
-
-
-class Log:
-    """The tether's lines on standard error.  It never waits for who reads them: rather a line is lost."""
-
-    def __init__(self, server: str, log_format: str) -> None:
-        self._server = server
-        self._json = log_format == "json"
-        self._poller = select.poll()
-        self._poller.register(2, select.POLLOUT)
-
-    def __call__(self, text: str) -> None:
-        """One line."""
-        at = time.time()
-        stamp = time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"
-        line = f"{stamp}  {self._server:<8}tether  {text}".encode()
-        if self._json:
-            line = msgspec.json.encode({"at": at, "server": self._server, "part": "tether", "text": text})
-        try:
-            if any(events & select.POLLOUT for _, events in self._poller.poll(0)):
-                os.write(2, line + b"\n")
-        except OSError:
-            pass  # nobody reads it any more

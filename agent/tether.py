@@ -23,8 +23,9 @@ from typing import NoReturn
 
 from agent import adoption, kernel, scheduling
 from agent.parent import ROOT, Parent
-from agent.parts import MISCONFIGURED, REFUSED, Commands, Log, commands_for
+from agent.parts import MISCONFIGURED, REFUSED, Commands, commands_for
 from bus.config import AgentConfig, ConfigError, Timing, parse
+from bus.log import Log
 
 LEFTOVERS_LIMIT_S = 5.0
 """What an earlier run left must be dead within this time, or nothing is started."""
@@ -58,7 +59,7 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
     last two with one line on standard error.  The process is given over to it:
     signals, children, scheduling class.
     """
-    log = Log(config.name, log_format)
+    log = Log(config.name, "tether", log_format)
     try:
         lock = _lock(config, path)
         in_force = scheduling.take("fifo")
@@ -96,7 +97,7 @@ def _command_line(arguments: list[str]) -> int:
         config = parse(Path(path).read_text(), AgentConfig, path)
     except (ConfigError, OSError, UnicodeError) as error:
         text = str(error) if isinstance(error, ConfigError) else f"{path}: cannot be read: {error}: give the path of a config file"
-        Log("", log_format)(text)
+        Log("", "tether", log_format)(text)
         return MISCONFIGURED
     return main(config, path, log_format)
 
