@@ -19,8 +19,8 @@ from typing import Literal, Union
 
 import msgspec
 
-from bus.messages import ServiceDefinition
 from bus.timeline import Transition
+from bus.values import ServiceDefinition
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bus.messages import ServerRow, is_server
+from bus.values import ServerRow, is_server
 
 
 class ChoosingSettings(msgspec.Struct, frozen=True):

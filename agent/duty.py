@@ -35,10 +35,10 @@ from bus.messages import (
     RemoveAssignment,
     Renewed,
     Superseded,
-    is_server,
 )
 from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
+from bus.values import is_server
 
 SDS = Peer("sds", "sds")
 """Where guards and runners send what the SDS is to hear."""

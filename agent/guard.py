@@ -24,10 +24,10 @@ from agent.parts import MISCONFIGURED, REFUSED
 from bus.config import AgentConfig, ConfigError, Timing, parse
 from bus.keys import Trust, load_public, load_secret
 from bus.log import Log, take_over_logging
-from bus.messages import Header
 from bus.polling import Poller
 from bus.sockets import BindError, Dealer, Router
 from bus.step import Note, Peer, Received, Send, Tick
+from bus.wire import Header
 
 AGAIN = 3
 """Exit status: this guard may not go on, the next one may."""

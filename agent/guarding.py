@@ -15,9 +15,10 @@ import msgspec
 from agent import channel
 from agent.duty import SDS, Duty, Run, Surroundings, ToRunner
 from bus.config import Timing
-from bus.messages import AreYouThere, Epochs, Hold, Message, Rejection, Report
+from bus.messages import AreYouThere, Epochs, Message, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
+from bus.values import Hold
 
 
 class FromRunner(msgspec.Struct, frozen=True):

@@ -20,8 +20,6 @@ from __future__ import annotations
 from agent.lease import WITNESS, Leases
 from bus.config import Timing
 from bus.messages import (
-    ALONE,
-    NOBODY,
     Acknowledgement,
     Appointment,
     Assignment,
@@ -33,9 +31,9 @@ from bus.messages import (
     RemoveAssignment,
     Renewal,
     Renewed,
-    is_server,
 )
 from bus.step import LONG_AGO, NEVER, Draw
+from bus.values import ALONE, NOBODY, is_server
 
 
 class Undecided:

@@ -30,10 +30,12 @@ from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopPr
 from bus.config import AgentConfig, ConfigError, Timing, parse
 from bus.keys import load_public, load_secret
 from bus.log import Log, take_over_logging
-from bus.messages import Header, Rejection, ServiceDefinition
+from bus.messages import Rejection
 from bus.polling import AsyncPoller
 from bus.sockets import Dealer, Subscriber
 from bus.step import Peer, Received, Send, Tick
+from bus.values import ServiceDefinition
+from bus.wire import Header
 
 SURVEY_EVERY_S = 5.0
 """How often it is looked anew at what this server can run."""

@@ -19,20 +19,10 @@ from agent.choosing import Choosing, ChoosingSettings
 from agent.duty import SDS
 from agent.takeover import Checked, Named, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
-from bus.messages import (
-    ALONE,
-    NOBODY,
-    Happened,
-    Loadlevel,
-    Message,
-    Registration,
-    ServiceDefinition,
-    Table,
-    TableRequest,
-    TableUpdate,
-)
+from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, NEVER, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
+from bus.values import ALONE, NOBODY, ServiceDefinition
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from agent import channel
-from bus.messages import Happened, ServiceDefinition
+from bus.messages import Happened
 from bus.step import NEVER
+from bus.values import ServiceDefinition
 
 CHECK_EVERY_S = 0.02
 """Between two checks of a service that is starting."""

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from bus.messages import Name, Port, ServiceDefinition
+from bus.values import Name, Port, ServiceDefinition
 
 
 class ConfigError(Exception):

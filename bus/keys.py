@@ -22,7 +22,7 @@ import zmq
 from zmq.utils import z85
 
 from bus.config import ConfigError
-from bus.messages import Part
+from bus.values import Part
 
 Role = Literal["server", "operator", "viewer", "sds"]
 

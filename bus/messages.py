@@ -1,9 +1,7 @@
 """Every message of Locum, in the order in which the paper tells its story.
 
-One envelope carries one message: protocol version, cluster, sender, part and
-incarnation first, so that a peer of another version is understood far enough
-to be told so.  Instants never travel, durations do (R2).  A message that this
-version does not know becomes one `PeerError`, never a crash.
+Instants never travel, durations do (R2).  How a message becomes a frame is in
+bus/wire.py, what it is made of in bus/values.py.
 
     registration, loadlevel            P6, P9     server -> SDS
     table, table update                P7, P8     SDS -> servers
@@ -16,113 +14,15 @@ version does not know becomes one `PeerError`, never a crash.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 1
-"""This release speaks it, and understands the one before."""
-
-OLDEST_VERSION = 1
-"""What this release still understands."""
-
-NOBODY = "-nobody"
-"""In the place of a secondary: the SDS has recorded none (R10)."""
-
-ALONE = "-alone"
-"""In the place of a secondary: the SDS agreed that there is nobody (R12)."""
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""A frame beyond this is refused before it is decoded."""
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")]
-Backup = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^(-nobody|-alone|[a-z0-9]([a-z0-9-]*[a-z0-9])?)\Z")]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
-Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
-Level = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Text = Annotated[str, msgspec.Meta(max_length=2_000)]
-Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Part = Literal["guard", "runner", "sds", "operator", "viewer"]
-
-
-def is_server(name: str) -> bool:
-    """Whether a recorded secondary is a server, not NOBODY or ALONE."""
-    return not name.startswith("-")
-
-
-class PeerError(Exception):
-    """What came in is not a message for us.  It was dropped; nothing else happened."""
+from bus.values import Backup, Count, Hold, Level, Name, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The base of all messages; the tag is the class name."""
-
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The base of what messages are made of."""
-
-
-# -- what messages are made of -------------------------------------------------------------
-
-
-class ServiceDefinition(Value, frozen=True, kw_only=True):
-    """A service as its home describes it.  The SDS's record is the one that counts (R15)."""
-
-    name: Name
-    fqdn: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
-    port: Port
-    home: Name
-    driver: Literal["command"] = "command"
-    start: tuple[str, ...] = ()  # argument vector of the foreground program
-    stop: tuple[str, ...] = ()  # empty: SIGTERM
-    check: tuple[str, ...] = ()  # empty: the port accepts a connection
-    environment: dict[str, str] = {}
-    exclusive: bool = True  # at most one server at any instant
-    alone: Literal["keep", "yield"] = "keep"  # R12
-    failback: Literal["auto", "manual"] = "auto"
-    failback_delay_s: Seconds = 30.0  # the home must have been up this long
-    start_limit_s: Seconds = 10.0  # a start that takes longer has failed
-    restart_limit: Count = 3  # restarts in place within the window
-    restart_window_s: Seconds = 60.0
-
-
-class Hold(Value, frozen=True, kw_only=True):
-    """What a guard says that it holds: R18."""
-
-    service: Name
-    epoch: Count
-    grant_id: Count
-    number: Count
-    secondary: Backup
-
-
-class ServerRow(Value, frozen=True, kw_only=True):
-    """A server as the table shows it: P7, P8."""
-
-    name: Name
-    address: str
-    peer_port: Port
-    public_key: str  # Z85, of the key that registered
-    incarnation: Count
-    state: Literal["up", "silent", "draining", "left"]
-    zone: str | None = None
-    loadlevel: Level | None = None
-    priority: int | None = None
-    guards: tuple[str, ...] = ()  # which of R6 are in force
-    able: tuple[Name, ...] = ()  # the services that it can run
-    unable: dict[Name, Text] = {}  # the others, and why not
-
-
-class ServiceRow(Value, frozen=True, kw_only=True):
-    """A service as the table shows it."""
-
-    definition: ServiceDefinition
-    epoch: Count
-    holder: Name | None = None
-    secondary: Backup = NOBODY
-    state: Literal["serving", "starting", "stopping", "unserved"] = "unserved"
-    reason: Text | None = None
-    move_to: Name | None = None  # a planned move under way: this server asks for the release
 
 
 # -- joining: P6-P9 ------------------------------------------------------------------------
@@ -445,59 +345,3 @@ MESSAGES: tuple[type[Message], ...] = (
     Accepted,
 )
 """The union, in the paper's order; a test holds docs/protocol.md against it."""
-
-
-class Header(msgspec.Struct, frozen=True):
-    """Who speaks: the sender is believed only if the transport key is the sender's (R20)."""
-
-    cluster: str
-    sender: str
-    part: Part
-    incarnation: Count
-
-
-class _Envelope(msgspec.Struct, array_like=True, frozen=True):
-    version: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-    cluster: Annotated[str, msgspec.Meta(max_length=63)]
-    sender: Annotated[str, msgspec.Meta(max_length=63)]
-    part: str
-    incarnation: Count
-    body: msgspec.Raw
-
-
-_encoder = msgspec.msgpack.Encoder()
-_envelopes = msgspec.msgpack.Decoder(_Envelope)
-_bodies = msgspec.msgpack.Decoder(Union[MESSAGES])
-_PARTS = frozenset(("guard", "runner", "sds", "operator", "viewer"))
-
-
-class VersionError(PeerError):
-    """The sender speaks a version that we do not; both ends show it."""
-
-    def __init__(self, sender: str, version: int) -> None:
-        need = f"v{OLDEST_VERSION} to v{PROTOCOL_VERSION}" if OLDEST_VERSION < PROTOCOL_VERSION else f"v{PROTOCOL_VERSION}"
-        super().__init__(f"{sender or 'a peer'} speaks protocol v{version}, this side needs {need}: upgrade the older of the two")
-        self.sender = sender
-        self.version = version
-
-
-def encode(header: Header, message: Message) -> bytes:
-    """One message as one frame."""
-    body = msgspec.Raw(_encoder.encode(message))
-    return _encoder.encode(_Envelope(PROTOCOL_VERSION, header.cluster, header.sender, header.part, header.incarnation, body))
-
-
-def decode(frame: bytes) -> tuple[Header, Message]:
-    """One frame as who speaks and what is said; anything else is one `PeerError`."""
-    if len(frame) > MAX_MESSAGE_BYTES:
-        raise PeerError(f"a message of {len(frame)} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
-    try:
-        envelope = _envelopes.decode(frame)
-        if not OLDEST_VERSION <= envelope.version <= PROTOCOL_VERSION:
-            raise VersionError(envelope.sender, envelope.version)
-        if envelope.part not in _PARTS:
-            raise PeerError(f"malformed message: no such part as {envelope.part[:40]!r}")
-        header = Header(envelope.cluster, envelope.sender, envelope.part, envelope.incarnation)  # type: ignore[arg-type]
-        return header, _bodies.decode(envelope.body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError) as error:
-        raise PeerError(f"malformed message: {error}") from None

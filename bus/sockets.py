@@ -19,9 +19,10 @@ from typing import NamedTuple
 import zmq
 
 from bus.keys import SPEAKS_AS, Owner, Secret, Trust
-from bus.messages import MAX_MESSAGE_BYTES, Header, Message, PeerError, Rejection, VersionError, decode, encode
+from bus.messages import Message, Rejection
 from bus.polling import AsyncPoller, readable
 from bus.refusals import Refusals
+from bus.wire import MAX_MESSAGE_BYTES, Header, PeerError, VersionError, decode, encode
 from bus.zap import HANDSHAKE_S, Chore, Handshakes, authenticator, context
 
 RECONNECT_S = 0.1

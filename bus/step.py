@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 
-from bus.messages import Message, Part
+from bus.messages import Message
 from bus.timeline import Transition
+from bus.values import Part
 
 NEVER = float("inf")
 """An instant that does not come."""

@@ -6,7 +6,8 @@ whole over its own socket.
 
 from __future__ import annotations
 
-from bus.messages import ServerRow, ServiceRow, Table, TableUpdate
+from bus.messages import Table, TableUpdate
+from bus.values import ServerRow, ServiceRow
 
 
 class TableCopy:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bus.keys import Secret
-from bus.messages import Accepted, Header, History, Message, Order, Rejection, Status
+from bus.messages import Accepted, History, Message, Order, Rejection, Status
 from bus.polling import Poller, wait_any
 from bus.refusals import now
 from bus.sockets import Dealer
+from bus.wire import Header
 
 PATIENCE_S = 3.0
 """An SDS that says nothing for this long is taken for unreachable."""

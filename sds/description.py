@@ -15,23 +15,10 @@ from typing import Any
 import msgspec
 
 from bus.config import Timing
-from bus.messages import (
-    Accepted,
-    Epochs,
-    Happened,
-    Loadlevel,
-    Message,
-    Order,
-    Registration,
-    Rejection,
-    Report,
-    ServerRow,
-    ServiceRow,
-    TableRequest,
-    TableUpdate,
-)
+from bus.messages import Accepted, Epochs, Happened, Loadlevel, Message, Order, Registration, Rejection, Report, TableRequest, TableUpdate
 from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition
+from bus.values import ServerRow, ServiceRow
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
 from sds.rows import HighWater

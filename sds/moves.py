@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from bus.messages import ServiceDefinition
 from bus.step import LONG_AGO, NEVER, Note
 from bus.timeline import Transition
+from bus.values import ServiceDefinition
 
 MOVE_LIMIT_S = 10.0
 """A wish that did not come about by then is withdrawn."""

@@ -21,11 +21,12 @@ import msgspec
 from bus.config import ConfigError, SdsConfig, Timing
 from bus.keys import Trust, load_secret
 from bus.log import Log, take_over_logging, wall_clock
-from bus.messages import Header, History, HistoryRequest, Message, Rejection, Status, StatusRequest
+from bus.messages import History, HistoryRequest, Message, Rejection, Status, StatusRequest
 from bus.polling import AsyncPoller
 from bus.sockets import BindError, Heard, Publisher, Router
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
+from bus.wire import Header
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.keeper import Keeper, Outcome, load
 from sds.membership import Server

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bus.messages import ServerRow, ServiceRow, is_server
+from bus.values import ServerRow, ServiceRow, is_server
 from sds.membership import Membership, Server
 from sds.moves import Wish
 from sds.priority import priority

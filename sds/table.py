@@ -7,7 +7,8 @@ who sees a gap asks for the whole (ZeroMQ Guide, chapter 5, Clone).
 
 from __future__ import annotations
 
-from bus.messages import ServerRow, ServiceRow, Table, TableUpdate
+from bus.messages import Table, TableUpdate
+from bus.values import ServerRow, ServiceRow
 
 
 class TableOfAll:

@@ -23,11 +23,8 @@ import msgspec
 
 from bus.config import Timing
 from bus.messages import (
-    ALONE,
-    NOBODY,
     Appointment,
     Grant,
-    Hold,
     Message,
     Recorded,
     Refusal,
@@ -36,14 +33,13 @@ from bus.messages import (
     Renewal,
     Renewed,
     Report,
-    ServiceDefinition,
     Superseded,
     Takeover,
-    is_server,
 )
 from bus.promise import Promise
 from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
+from bus.values import ALONE, NOBODY, Hold, ServiceDefinition, is_server
 from sds.rows import HighWater
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from bus.config import Timing
-from bus.messages import Grant, Header, Message, Refusal
+from bus.messages import Grant, Message, Refusal
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
+from bus.wire import Header
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.membership import Server
 from sds.rows import HighWater

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bus.messages import Header, Order, Report, is_server
+from bus.messages import Order, Report
+from bus.values import is_server
+from bus.wire import Header
 from simulation.world import SDS_HOST
 
 if TYPE_CHECKING:
@@ -42,13 +44,17 @@ class SingleFault:
         self.first, self.second = random.sample(life.everyone, 2)
         self.victim = random.choice(life.names)
         self.hit: set[str] = set()  # services whose holder the fault strikes
+        self._mid_stop = False
         if self.kind.startswith("pause"):
             self.lasts = False
 
     @property
     def grace_s(self) -> float:
-        """A planned move needs W from the stop until the new holder is backed: its absence costs its length."""
-        if self.kind not in ("crash sds", "store refuses") or self.moment != "move":
+        """A planned move needs W from the stop until the new holder is backed: its absence costs its length.
+
+        A stop begins only with W's fresh word (R14): one that began well after W died gets no grace.
+        """
+        if self.kind not in ("crash sds", "store refuses") or self.moment != "move" or not self._mid_stop:
             return 0.0
         return float("inf") if self.lasts else self.length_s + self._life.timing.promise_s
 
@@ -67,6 +73,7 @@ class SingleFault:
         host = life.hosts[self.victim]
         self.hit = {service for service in life.services if self._strikes_holder(service)}
         world.say("--- fault:", self.kind, self.victim, self.first, self.second, f"{self.length_s:.2f} s", "lasts" if self.lasts else "")
+        world.after(2 * life.timing.lease_s, self._look)
         undo: Callable[[], None] | None = None
         match self.kind:
             case "crash server":
@@ -100,6 +107,9 @@ class SingleFault:
                 world.after(self.length_s, host.pause_part, part, False)
         if undo and not self.lasts:
             world.after(self.length_s, undo)
+
+    def _look(self) -> None:
+        self._mid_stop = self.kind == "store refuses" or not self._life.judge.answering[self.service]
 
     def _strikes_holder(self, service: str) -> bool:
         if self.kind == "kill process":

@@ -18,9 +18,11 @@ from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, Pr
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
-from bus.messages import Grant, Header, Message, Refusal, Rejection, Released, ServiceDefinition, Takeover
+from bus.messages import Grant, Message, Refusal, Rejection, Released, Takeover
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
+from bus.values import ServiceDefinition
+from bus.wire import Header
 from simulation.judge import Judge
 from simulation.world import SDS_HOST, Clock, World
 

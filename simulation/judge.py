@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 import msgspec
 
-from bus.messages import NOBODY, Grant
+from bus.messages import Grant
+from bus.values import NOBODY
 from sds.witness import Record
 from simulation.questions import Questions
 from simulation.world import World

@@ -14,7 +14,7 @@ import msgspec
 from agent.choosing import ChoosingSettings
 from agent.running import Ability
 from bus.config import Timing
-from bus.messages import ServiceDefinition, is_server
+from bus.values import ServiceDefinition, is_server
 from simulation.central import Central
 from simulation.faults import SingleFault
 from simulation.host import Behaviour, Host, Names

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from bus.messages import Header, Message, decode, encode
+from bus.messages import Message
+from bus.wire import Header, decode, encode
 
 SDS_HOST = "sds"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent import adoption
 from agent.drivers.boot import enabled_at_boot
-from bus.messages import ServiceDefinition
+from bus.values import ServiceDefinition
 
 CHECK_LIMIT_S = 2.0
 """A check that takes longer is not known to have failed."""

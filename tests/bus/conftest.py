@@ -9,8 +9,8 @@ import pytest
 import zmq
 
 from bus.keys import Secret, Trust
-from bus.messages import Header
 from bus.sockets import Dealer, Router
+from bus.wire import Header
 from bus.zap import context
 from tests.waiting import until
 

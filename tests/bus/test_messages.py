@@ -11,18 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from bus import messages
-from bus.messages import (
-    MAX_MESSAGE_BYTES,
-    MESSAGES,
-    PROTOCOL_VERSION,
-    Header,
-    Loadlevel,
-    Message,
-    PeerError,
-    RemoveAssignment,
-    VersionError,
-)
+from bus import messages, wire
+from bus.messages import MESSAGES, Loadlevel, Message, RemoveAssignment
+from bus.wire import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, PeerError, VersionError
 
 HERE = Header("demo", "http", "guard", 7)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
@@ -79,7 +70,7 @@ def test_every_message_comes_back_as_it_was_sent(kind: type[Message]) -> None:
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(values(inspect.type_info(kind)))
     def comes_back(message: Message) -> None:
-        assert messages.decode(messages.encode(HERE, message)) == (HERE, message)
+        assert wire.decode(wire.encode(HERE, message)) == (HERE, message)
 
     comes_back()
 
@@ -88,7 +79,7 @@ def test_every_message_comes_back_as_it_was_sent(kind: type[Message]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_one_error(frame: bytes) -> None:
     try:
-        header, message = messages.decode(frame)
+        header, message = wire.decode(frame)
     except PeerError as error:
         assert "\n" not in str(error)
     else:
@@ -98,13 +89,13 @@ def test_any_bytes_are_a_message_or_one_error(frame: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_message_is_a_message_or_one_error(data: st.DataObject) -> None:
-    frame = bytearray(messages.encode(HERE, data.draw(values(inspect.type_info(data.draw(st.sampled_from(MESSAGES)))))))
+    frame = bytearray(wire.encode(HERE, data.draw(values(inspect.type_info(data.draw(st.sampled_from(MESSAGES)))))))
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(frame)))
     for damaged in (bytes(frame), bytes(frame[:cut])):
         try:
-            messages.decode(damaged)
+            wire.decode(damaged)
         except PeerError:
             pass
 
@@ -114,7 +105,7 @@ def test_a_damaged_message_is_a_message_or_one_error(data: st.DataObject) -> Non
 def test_any_well_formed_value_is_a_message_or_one_error(body: Any, envelope: list[Any]) -> None:
     for value in (body, envelope, [PROTOCOL_VERSION, "demo", "http", "guard", 7, body]):
         try:
-            messages.decode(msgspec.msgpack.encode(value))
+            wire.decode(msgspec.msgpack.encode(value))
         except PeerError:
             pass
 
@@ -132,30 +123,30 @@ def test_any_well_formed_value_is_a_message_or_one_error(body: Any, envelope: li
 )
 def test_what_is_meant_to_hurt_is_one_error(frame: bytes) -> None:
     with pytest.raises(PeerError):
-        messages.decode(frame)
+        wire.decode(frame)
 
 
 @pytest.mark.parametrize("version", [0, PROTOCOL_VERSION + 1, 1_000])
 def test_another_version_is_named(version: int) -> None:
     frame = msgspec.msgpack.encode([version, "demo", "http", "guard", 7, {"type": "NotYetInvented", "x": 1}])
     with pytest.raises(PeerError) as error:
-        messages.decode(frame)
+        wire.decode(frame)
     if version > PROTOCOL_VERSION:
         assert isinstance(error.value, VersionError) and f"http speaks protocol v{version}" in str(error.value)
 
 
 def test_a_newer_neighbour_may_say_more_than_we_know() -> None:
     frame = msgspec.msgpack.encode([PROTOCOL_VERSION, "demo", "http", "guard", 7, {"type": "TableRequest", "invented_later": 1}, "more"])
-    assert messages.decode(frame) == (HERE, messages.TableRequest())
+    assert wire.decode(frame) == (HERE, messages.TableRequest())
 
 
 @pytest.mark.parametrize("name", ["", "-http", "http-", "HTTP", "a b", "http\n", "a" * 64, "http/..", "ä"])
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(PeerError):
-        messages.decode(messages.encode(HERE, RemoveAssignment(service=name, epoch=1, number=1)))
+        wire.decode(wire.encode(HERE, RemoveAssignment(service=name, epoch=1, number=1)))
 
 
 @pytest.mark.parametrize("level", [-0.1, 1.1, math.nan, math.inf])
 def test_a_number_out_of_range_is_refused(level: float) -> None:
     with pytest.raises(PeerError):
-        messages.decode(messages.encode(HERE, Loadlevel(loadlevel=level, seq=0)))
+        wire.decode(wire.encode(HERE, Loadlevel(loadlevel=level, seq=0)))

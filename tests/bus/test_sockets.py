@@ -15,8 +15,9 @@ import zmq
 
 from bus import refusals
 from bus.keys import Secret, Trust
-from bus.messages import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, Loadlevel, Rejection, TableRequest, TableUpdate, encode
+from bus.messages import Loadlevel, Rejection, TableRequest, TableUpdate
 from bus.sockets import BindError, Dealer, Publisher, Router, Subscriber
+from bus.wire import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, encode
 from bus.zap import authenticator, context
 from tests.waiting import until
 
@@ -334,7 +335,7 @@ def test_a_process_ends_promptly_with_everything_open(tmp_path: Path) -> None:
     program = """
 from bus.sockets import *
 from bus.keys import Secret, Trust
-from bus.messages import Header
+from bus.wire import Header
 secret = Secret.new()
 trust = Trust.of({"server": {"http": secret.public}})
 router = Router("127.0.0.1", 0, secret, trust, Header("demo", "sds", "sds", 1))

@@ -11,9 +11,10 @@ from typing import Any
 
 from bus import keys
 from bus.keys import Trust
-from bus.messages import Header, Message
+from bus.messages import Message
 from bus.polling import Poller
 from bus.sockets import Router
+from bus.wire import Header
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,91 @@
+"""What messages are made of: names, numbers, and the rows of the table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+NOBODY = "-nobody"
+"""In the place of a secondary: the SDS has recorded none (R10)."""
+
+ALONE = "-alone"
+"""In the place of a secondary: the SDS agreed that there is nobody (R12)."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")]
+Backup = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^(-nobody|-alone|[a-z0-9]([a-z0-9-]*[a-z0-9])?)\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
+Level = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Text = Annotated[str, msgspec.Meta(max_length=2_000)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Part = Literal["guard", "runner", "sds", "operator", "viewer"]
+
+
+def is_server(name: str) -> bool:
+    """Whether a recorded secondary is a server, not NOBODY or ALONE."""
+    return not name.startswith("-")
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of what messages are made of."""
+
+
+class ServiceDefinition(Value, frozen=True, kw_only=True):
+    """A service as its home describes it.  The SDS's record is the one that counts (R15)."""
+
+    name: Name
+    fqdn: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+    port: Port
+    home: Name
+    driver: Literal["command"] = "command"
+    start: tuple[str, ...] = ()  # argument vector of the foreground program
+    stop: tuple[str, ...] = ()  # empty: SIGTERM
+    check: tuple[str, ...] = ()  # empty: the port accepts a connection
+    environment: dict[str, str] = {}
+    exclusive: bool = True  # at most one server at any instant
+    alone: Literal["keep", "yield"] = "keep"  # R12
+    failback: Literal["auto", "manual"] = "auto"
+    failback_delay_s: Seconds = 30.0  # the home must have been up this long
+    start_limit_s: Seconds = 10.0  # a start that takes longer has failed
+    restart_limit: Count = 3  # restarts in place within the window
+    restart_window_s: Seconds = 60.0
+
+
+class Hold(Value, frozen=True, kw_only=True):
+    """What a guard says that it holds: R18."""
+
+    service: Name
+    epoch: Count
+    grant_id: Count
+    number: Count
+    secondary: Backup
+
+
+class ServerRow(Value, frozen=True, kw_only=True):
+    """A server as the table shows it: P7, P8."""
+
+    name: Name
+    address: str
+    peer_port: Port
+    public_key: str  # Z85, of the key that registered
+    incarnation: Count
+    state: Literal["up", "silent", "draining", "left"]
+    zone: str | None = None
+    loadlevel: Level | None = None
+    priority: int | None = None
+    guards: tuple[str, ...] = ()  # which of R6 are in force
+    able: tuple[Name, ...] = ()  # the services that it can run
+    unable: dict[Name, Text] = {}  # the others, and why not
+
+
+class ServiceRow(Value, frozen=True, kw_only=True):
+    """A service as the table shows it."""
+
+    definition: ServiceDefinition
+    epoch: Count
+    holder: Name | None = None
+    secondary: Backup = NOBODY
+    state: Literal["serving", "starting", "stopping", "unserved"] = "unserved"
+    reason: Text | None = None
+    move_to: Name | None = None  # a planned move under way: this server asks for the release
