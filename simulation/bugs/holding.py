@@ -1,0 +1,199 @@
+"""Bugs of the holder: leases, whom it counts on, how it stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.duty import Duty, ToTether
+from agent.holding import Holding, Undecided
+from agent.lease import WITNESS, Leases
+from bus.config import Timing
+from bus.messages import Acknowledgement, Grant, Recorded
+from bus.step import NEVER
+from bus.values import ALONE, NOBODY, is_server
+from simulation.bugs.planting import Put, bug
+
+
+@bug("R1", "G leaves out S, the time that a stop takes", 0)
+def no_stop_in_promise(put: Put) -> None:
+    honest = Timing.promise_for
+    put(Timing, "promise_for", lambda timing, lease_s, stop_s: honest(timing, lease_s, 0.0))
+
+
+@bug("R1", "the lease is counted from the receipt of the acknowledgement", 0)
+def lease_from_receipt(put: Put) -> None:
+    honest = Leases.acknowledged
+
+    def acknowledged(self: Leases, beat: int, voter: str, now: float, earns: bool) -> bool:
+        known = honest(self, beat, voter, now, earns=False)
+        if known and earns:
+            self.grant(voter, now + self._lease_s)
+        return known
+
+    put(Leases, "acknowledged", acknowledged)
+
+
+@bug("R5", "a lease that is over ends nothing", 0)
+def leases_ignored(put: Put) -> None:
+    put(Holding, "serve_until", lambda holding: NEVER)
+
+
+@bug("R5", "after a lapse the secondary's word resumes the holder", 0)
+def resumed_by_secondary(put: Put) -> None:
+    honest = Holding.acknowledged
+
+    def acknowledged(self: Holding, sender: str, message: Acknowledgement, now: float) -> None:
+        self.lapsed = False
+        honest(self, sender, message, now)
+
+    put(Holding, "acknowledged", acknowledged)
+
+
+@bug("R5", "the service counts as stopped before the tether said so", 0)
+def off_before_gone(put: Put) -> None:
+    honest = Duty._kill
+
+    def kill(self: Duty) -> None:
+        honest(self)
+        self._gone()
+
+    put(Duty, "_kill", kill)
+
+
+@bug("R4", "the guard lets every spawn pass, lease or not", 0)
+def spawn_without_lease(put: Put) -> None:
+    put(Duty, "_spawn", lambda duty, line, now: duty._around.emit(ToTether(line)))
+
+
+@bug("R4", "a runner that comes back is not told what runs", 0)
+def no_adoption(put: Put) -> None:
+    put(Duty, "welcome_runner", lambda duty: None)
+
+
+@bug("R8", "a released epoch is not burned", 0)
+def unburned(put: Put) -> None:
+    honest = Duty.drop
+
+    def drop(self: Duty, why: str, now: float, **how: Any) -> None:
+        held, burned = self.holding, self._burned
+        honest(self, why, now, **how)
+        if held and self.epoch == held.epoch:
+            self._burned, self.epoch, self._grant_id = burned, held.epoch - 1, 0
+
+    put(Duty, "drop", drop)
+
+
+@bug("R8", "a grant that answers no question is taken for a lease", 0)
+def unasked_lease(put: Put) -> None:
+    honest = Duty._grant
+
+    def granted(self: Duty, grant: Grant, now: float) -> None:
+        before = self.holding
+        honest(self, grant, now)
+        if self.holding and self.holding is not before and not grant.question:
+            self.holding.leases.grant(WITNESS, now + self._timing.lease_s)
+
+    put(Duty, "_grant", granted)
+
+
+@bug("R10", "the holder needs no lease while nobody is recorded", 0)
+def no_lease_from_witness(put: Put) -> None:
+    honest = Holding.voters
+    put(Holding, "voters", lambda holding: tuple(ALONE if voter == NOBODY else voter for voter in honest(holding)))
+
+
+@bug("R11", "while a change is undecided only the new secondary counts", 0)
+def only_new_counts(put: Put) -> None:
+    honest = Holding.voters
+    put(Holding, "voters", lambda holding: honest(holding)[-1:])
+
+
+@bug("R11", "while a change is undecided only the old secondary counts", 0)
+def only_old_counts(put: Put) -> None:
+    honest = Holding.voters
+    put(Holding, "voters", lambda holding: honest(holding)[:1])
+
+
+@bug("R11", "the candidate's word suffices while W may have recorded nobody", 0)
+def candidate_suffices(put: Put) -> None:
+    honest = Holding.voters
+
+    def voters(self: Holding) -> tuple[str, ...]:
+        everyone = honest(self)
+        return tuple(voter for voter in everyone if voter != NOBODY) or everyone
+
+    put(Holding, "voters", voters)
+
+
+@bug("R11", "W is asked to record a candidate that has not acknowledged", 0)
+def recorded_unasked(put: Put) -> None:
+    put(Holding, "_may_ask", lambda holding, change, now: True)
+
+
+@bug("R11", "W is asked to record a candidate whose word is stale", 0)
+def recorded_on_stale_word(put: Put) -> None:
+    def may_ask(self: Holding, change: Undecided, now: float) -> bool:
+        return change.acknowledged
+
+    put(Holding, "_may_ask", may_ask)
+
+
+@bug("R11", "W's older answers count like its newest", 0)
+def older_record_counts(put: Put) -> None:
+    honest = Holding.record
+
+    def record(self: Holding, message: Recorded, now: float) -> Any:
+        self.recorded_number = min(self.recorded_number, message.number)
+        return honest(self, message, now)
+
+    put(Holding, "record", record)
+
+
+@bug("R11", "a change that W refused is not superseded", 0)
+def refused_change_stays(put: Put) -> None:
+    honest = Holding._wanted
+
+    def wanted(self: Holding, serving: bool, now: float) -> str | None:
+        chosen = honest(self, serving, now)
+        renewed = chosen == self.recorded and self.undecided and not self.target and is_server(chosen or "-")
+        return None if renewed and not self._silent(now) else chosen
+
+    put(Holding, "_wanted", wanted)
+
+
+@bug("R11", "W is not asked when a keep-alive goes unanswered", 0)
+def late_unnoticed(put: Put) -> None:
+    put(Holding, "_late", lambda holding, now: False)
+
+
+@bug("R12", '"no secondary" is believed before W agreed', 0)
+def alone_too_early(put: Put) -> None:
+    honest = Holding.serve_until
+
+    def serve_until(self: Holding) -> float:
+        return NEVER if ALONE in self.voters() and not self.lapsed else honest(self)
+
+    put(Holding, "serve_until", serve_until)
+
+
+@bug("R12", '"no secondary" is believed although an appointment was sent since', 0)
+def alone_too_long(put: Put) -> None:
+    honest = Holding.voters
+    put(Holding, "voters", lambda holding: (ALONE,) if holding.recorded == ALONE else honest(holding))
+
+
+@bug("R14", "Released leaves before the stop is verified", 0)
+def released_too_early(put: Put) -> None:
+    honest = Duty.drop
+
+    def drop(self: Duty, why: str, now: float, **how: Any) -> None:
+        honest(self, why, now, **how)
+        for release in self.releases.values():
+            release.verified = True
+
+    put(Duty, "drop", drop)
+
+
+@bug("R14", "a planned stop begins without the fresh word of W and of the target", 0)
+def moved_without_word(put: Put) -> None:
+    put(Holding, "ready_to_move", lambda holding, now: holding.target is not None and holding.recorded == holding.target)

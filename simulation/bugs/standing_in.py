@@ -1,0 +1,158 @@
+"""Bugs of the secondary: its promise, its question, what it acknowledges."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.duty import Duty
+from agent.guarding import Guarding
+from agent.standing_in import StandingIn
+from bus.config import Timing
+from bus.messages import Acknowledgement, Beat, Grant, Message, Refusal, Takeover
+from bus.promise import Promise
+from bus.step import LONG_AGO, NEVER, Peer
+from sds.witness import Case, Witness
+from simulation.bugs.planting import Put, bug
+
+
+@bug("R5", "the secondary asks, and starts, while its own promise runs", 0)
+def impatient_secondary(put: Put) -> None:
+    honest_question, honest_grant = StandingIn.question, Duty._grant
+
+    def question(self: StandingIn, epoch: int, knows: int, now: float) -> Takeover | None:
+        promise, self.promise = self.promise, Promise(self._timing, self.heard_at + self._timing.lease_s / 2)
+        asked = honest_question(self, epoch, knows, now)
+        self.promise = promise
+        return asked
+
+    def granted(self: Duty, grant: Grant, now: float) -> None:
+        honest_grant(self, grant, now)
+        self._start_after = LONG_AGO
+
+    put(StandingIn, "question", question)
+    put(Duty, "_grant", granted)
+
+
+@bug("R7", "a guard that was late judges its holder across the gap", 0)
+def gap_ignored(put: Put) -> None:
+    put(StandingIn, "gap", lambda standing_in, now: None)
+
+
+def acknowledged_while_asking(put: Put) -> None:
+    """Keep-alives are acknowledged while a question is open; noticed only without the second look."""
+    honest = StandingIn.beat
+
+    def beat(self: StandingIn, message: Beat, holder: str, now: float) -> Acknowledgement | None:
+        asked, self._asked = self._asked, (-1, 0)
+        answer = honest(self, message, holder, now)
+        self._asked = asked
+        return answer
+
+    put(StandingIn, "beat", beat)
+
+
+@bug("R9", "a server starts on its grant though its own promise still runs, which it prolonged while asking", 0)
+def no_second_look(put: Put) -> None:
+    honest = Duty._grant
+
+    def granted(self: Duty, grant: Grant, now: float) -> None:
+        honest(self, grant, now)
+        self._start_after = LONG_AGO
+
+    put(Duty, "_grant", granted)
+    acknowledged_while_asking(put)
+
+
+@bug("R9", "a grant that answers a closed question counts", 0)
+def closed_question_granted(put: Put) -> None:
+    honest = StandingIn.granted
+
+    def granted(self: StandingIn, question: int) -> float | None:
+        self._closed = min(self._closed, question - 1)
+        return honest(self, question)
+
+    put(StandingIn, "granted", granted)
+
+
+@bug("R9", "a question is not repeated once its asker was dismissed", 0)
+def question_rests(put: Put) -> None:
+    honest_question, honest_wake_at = StandingIn.question, StandingIn.wake_at
+
+    def question(self: StandingIn, epoch: int, knows: int, now: float) -> Takeover | None:
+        return honest_question(self, epoch, knows, now) if self.role else None
+
+    def wake_at(self: StandingIn, epoch: int) -> float:
+        return honest_wake_at(self, epoch) if self.role else NEVER
+
+    put(StandingIn, "question", question)
+    put(StandingIn, "wake_at", wake_at)
+
+
+@bug("R11", "appointments have no order: neither W nor the secondary looks at their numbers", 0)
+def unnumbered(put: Put) -> None:
+    honest_beat, honest_takeover, honest_appointment = StandingIn.beat, Witness._takeover, Witness._appointment
+
+    def beat(self: StandingIn, message: Beat, holder: str, now: float) -> Acknowledgement | None:
+        self._dismissed = (0, 0)
+        if self.role and self.role.epoch == message.epoch and self.role.number > message.number:
+            self.role = None
+        return honest_beat(self, message, holder, now)
+
+    def takeover(self: Witness, case: Case, sender: Peer, m: Takeover, now: float) -> None:
+        honest_takeover(self, case, sender, msgspec.structs.replace(m, number=case.record.number), now)
+
+    def appointment(self: Witness, case: Case, sender: Peer, m: Message, now: float) -> None:
+        kept = case.record
+        if m.number != kept.number:  # type: ignore[attr-defined]
+            case.record = msgspec.structs.replace(kept, number=min(kept.number, m.number - 1))  # type: ignore[attr-defined]
+        honest_appointment(self, case, sender, m, now)  # type: ignore[arg-type]
+        case.record = kept
+
+    put(StandingIn, "beat", beat)
+    put(Witness, "_takeover", takeover)
+    put(Witness, "_appointment", appointment)
+
+
+@bug("R8", "a grant to an earlier incarnation counts", 0)
+def grant_to_predecessor(put: Put) -> None:
+    honest = Duty._grant
+
+    def granted(self: Duty, grant: Grant, now: float) -> None:
+        honest(self, msgspec.structs.replace(grant, to_incarnation=self._around.incarnation), now)
+
+    put(Duty, "_grant", granted)
+
+
+@bug("R16", "a restarted guard has promised nothing, and acknowledges before W answered it", 0)
+def forgetful_guard(put: Put) -> None:
+    honest = Guarding.__init__
+
+    def init(self: Guarding, name: str, incarnation: int, nonce: int, timing: Timing, now: float) -> None:
+        honest(self, name, incarnation, nonce, timing, now)
+        self._promised_until = LONG_AGO
+        self._around.known = True
+
+    put(Guarding, "__init__", init)
+
+
+@bug("R18", "a lower incarnation of the SDS is listened to", 0)
+def lower_sds_heard(put: Put) -> None:
+    honest = Guarding._receive
+
+    def receive(self: Guarding, sender: Peer, message: Message, now: float) -> None:
+        if sender.part == "sds":
+            sender = Peer(sender.name, sender.part, max(sender.incarnation, self._around.knows))
+        honest(self, sender, message, now)
+
+    put(Guarding, "_receive", receive)
+
+
+@bug("R9", "the refusal of any question closes all", 0)
+def any_refusal_closes(put: Put) -> None:
+    honest = StandingIn.refused
+
+    def refused(self: StandingIn, refusal: Refusal) -> bool:
+        self._closed = self._question
+        return honest(self, refusal)
+
+    put(StandingIn, "refused", refused)
