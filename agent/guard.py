@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from agent import adoption, channel, scheduling
-from agent.duty import ToRunner, ToTether
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
 from agent.incarnation import exceed, next_incarnation
 from agent.lines import LineError, LineSocket
 from agent.parts import MISCONFIGURED, REFUSED
+from agent.surroundings import ToRunner, ToTether
 from bus.config import AgentConfig, ConfigError, Timing, parse
 from bus.keys import Trust, load_public, load_secret
 from bus.log import Log, take_over_logging

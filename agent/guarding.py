@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from agent import channel
-from agent.duty import SDS, Duty, Run, Surroundings, ToRunner
+from agent.duty import Duty
+from agent.surroundings import SDS, Run, Surroundings, ToRunner
 from bus.config import Timing
 from bus.messages import AreYouThere, Epochs, Message, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick

@@ -16,7 +16,7 @@ import msgspec
 
 from agent import channel
 from agent.choosing import Choosing, ChoosingSettings
-from agent.duty import SDS
+from agent.surroundings import SDS
 from agent.takeover import Checked, Named, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate

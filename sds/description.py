@@ -19,12 +19,13 @@ from bus.messages import Accepted, Epochs, Happened, Loadlevel, Message, Order, 
 from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition
 from bus.values import ServerRow, ServiceRow
+from sds.case import Record, WriteFailed, Written
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
 from sds.rows import HighWater
 from sds.status import Since, priorities, server_row, server_status, service_row, service_status
 from sds.table import TableOfAll
-from sds.witness import Record, Witness, WriteFailed, Written
+from sds.witness import Witness
 
 SEQ_STEP = 1_000_000
 """Each incarnation of the SDS numbers its updates above those of the one before."""

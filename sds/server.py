@@ -27,12 +27,12 @@ from bus.sockets import BindError, Heard, Publisher, Router
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.wire import Header
+from sds.case import Record, Write, WriteFailed, Written
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.keeper import Keeper, Outcome, load
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
 from sds.valkey import Valkey
-from sds.witness import Record, Write, WriteFailed, Written
 
 REFUSED, MISCONFIGURED = 1, 2
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from bus.values import ServerRow, ServiceRow, is_server
+from sds.case import Record
 from sds.membership import Membership, Server
 from sds.moves import Wish
 from sds.priority import priority
-from sds.witness import Record, Witness
+from sds.witness import Witness
 
 ServiceState = Literal["serving", "starting", "stopping", "unserved"]
 

@@ -17,7 +17,7 @@ repeated, and to answer from either side of the write could help two holders.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,99 +36,12 @@ from bus.messages import (
     Superseded,
     Takeover,
 )
-from bus.promise import Promise
-from bus.step import LONG_AGO, NEVER, Draw, Note, Peer, Send
+from bus.step import NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
-from bus.values import ALONE, NOBODY, Hold, ServiceDefinition, is_server
+from bus.values import ALONE, NOBODY, Hold, ServiceDefinition
+from sds.case import LONGEST_BACK_OFF_S, Case, Failure, Record, Roster, Write, WriteFailed, Written
 from sds.rows import HighWater
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store keeps of a service; nothing is granted that is not in it (R8)."""
-
-    definition: ServiceDefinition
-    proposed: ServiceDefinition | None = None  # comes into force with the next epoch (R15)
-    version: int = 0  # of this record; each write is one higher
-    epoch: int = 0
-    grant_id: int = 0
-    holder: str | None = None
-    holder_incarnation: int = 0
-    secondary: str = NOBODY
-    number: int = 0
-    state: Literal["new", "held", "unheld"] = "new"
-
-
-class Write(msgspec.Struct, frozen=True):
-    """Store this record, then say `Written`; if it cannot be done, `WriteFailed`."""
-
-    service: str
-    record: Record
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The store, and then the high-water file, have it."""
-
-    service: str
-    version: int
-
-
-class WriteFailed(msgspec.Struct, frozen=True):
-    """It is not known to be stored: nothing may follow from it."""
-
-    service: str
-    version: int
-    reason: str
-
-
-class Roster(Protocol):
-    """What the witness asks of membership."""
-
-    def is_up(self, name: str, now: float) -> bool: ...
-    def why_not(self, name: str, service: str, now: float) -> str | None: ...
-    def incarnation(self, name: str) -> int: ...
-    def timing_of(self, name: str) -> tuple[float, float]: ...
-    def heard_at(self, name: str) -> float: ...
-    def ranked(self) -> list[str]: ...
-    def lost(self, name: str) -> None: ...
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """A server could not run a service, so many times in a row."""
-
-    count: int
-    retry_at: float
-
-
-LONGEST_BACK_OFF_S = 30.0
-"""However often a service failed on every server, it is tried again after this."""
-
-
-class Case:
-    """One service: its record, and what only this incarnation of W knows of it."""
-
-    def __init__(self, record: Record, timing: Timing, high_water: HighWater | None) -> None:
-        self.record = record
-        self.promise = Promise(timing)
-        self.attempt = record.version  # the highest version ever sent to the store
-        self.epoch_floor = max(record.epoch, high_water.epoch if high_water else 0)
-        self.under_way: tuple[Record, Callable[[float], None]] | None = None
-        self.retry_at = LONG_AGO
-        self.used = True  # the holder has renewed under this grant
-        self.question = 0  # that the grant answered
-        self.clean = False
-        self.repeat_at = LONG_AGO
-        self.left_until: dict[str, float] = {}  # servers that just gave it up: others are preferred
-        self.failures: dict[str, Failure] = {}  # servers that could not run it
-        self.refused: dict[tuple[str, int], int] = {}  # by server and incarnation: the highest refused question
-        self.suspects: set[str] | None = None  # who must report before the record is trusted
-        self.trust_after = LONG_AGO
-        if high_water and record.version < high_water.version:
-            self.suspects = {name for name in (record.holder, record.secondary) if name and is_server(name)}
-
-    @property
-    def closed(self) -> bool:
-        """Nothing may be said about it: a write is under way, or the record is suspect."""
-        return self.under_way is not None or self.suspects is not None
+from sds.succession import next_holder
 
 
 class Witness:
@@ -457,33 +370,13 @@ class Witness:
         return not any(self._roster.is_up(name, now) for name in names)
 
     def _choose(self, case: Case, now: float, why: str, besides: str | None = None) -> None:
-        """Who comes next, answering no question: R10, R14, R15."""
-        record = case.record
-        able = self._able(case, now, besides)
-        if not able:
+        """Grant it to whoever comes next, answering no question: R10, R14, R15."""
+        settling = now <= self.quiet_until + self._timing.silent_s
+        server = next_holder(case, self._roster, now, settling, besides)
+        if server is None:
             case.retry_at = now + self._timing.beat_s
-            return
-        fresh = [name for name in able if case.left_until.get(name, LONG_AGO) < now] or able
-        home = record.definition.home
-        best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
-        if record.holder != besides and record.holder in fresh:
-            best.insert(0, record.holder)  # it came back empty: returning moves nothing
-        if now <= self.quiet_until + self._timing.silent_s and record.state == "unheld":
-            best = [name for name in best if name in (home, record.holder)]  # after W's start give them time to report
-        if best:
-            self._grant(case, best[0], 0, True, why)
         else:
-            case.retry_at = now + self._timing.beat_s
-
-    def _able(self, case: Case, now: float, besides: str | None) -> list[str]:
-        """The live candidates, best first; one that failed comes last, and not before its time."""
-        definition = case.record.definition
-        able = [name for name in self._roster.ranked() if name != besides and self._roster.why_not(name, definition.name, now) is None]
-        if case.record.state == "new":
-            able = [name for name in able if name == definition.home]
-        sound = [name for name in able if name not in case.failures]
-        failed = [name for name in able if name in case.failures and case.failures[name].retry_at <= now]
-        return sound or sorted(failed, key=lambda name: case.failures[name].retry_at)
+            self._grant(case, server, 0, True, why)
 
     def _grant(self, case: Case, server: str, question: int, clean: bool, why: str, evidence: dict[str, Any] | None = None) -> None:
         """Epoch + 1, written before it leaves (R8)."""

@@ -16,10 +16,10 @@ from bus.messages import Grant, Message, Refusal
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
 from bus.wire import Header
+from sds.case import Record, Write, WriteFailed, Written
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.membership import Server
 from sds.rows import HighWater
-from sds.witness import Record, Write, WriteFailed, Written
 from simulation.judge import Judge
 from simulation.world import SDS_HOST, Clock, World
 

@@ -12,10 +12,10 @@ import msgspec
 
 from agent import channel
 from agent.choosing import ChoosingSettings
-from agent.duty import ToRunner, ToTether
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
 from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted, Say
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
+from agent.surroundings import ToRunner, ToTether
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
 from bus.messages import Grant, Message, Refusal, Rejection, Released, Takeover

@@ -12,7 +12,7 @@ import msgspec
 
 from bus.messages import Grant
 from bus.values import NOBODY
-from sds.witness import Record
+from sds.case import Record
 from simulation.questions import Questions
 from simulation.world import World
 

@@ -1,0 +1,39 @@
+"""Who comes next, when nobody asked: R10, R14, R15 (docs/decisions/0005).
+
+The recorded secondary if it is up, else the home, else the lowest priority; a
+holder that came back empty before all of them, since returning moves nothing.
+"""
+
+from __future__ import annotations
+
+from bus.step import LONG_AGO
+from sds.case import Case, Roster
+
+
+def next_holder(case: Case, roster: Roster, now: float, settling: bool, besides: str | None = None) -> str | None:
+    """The server to grant the service to, or None if there is none yet.
+
+    `settling`: the SDS started a moment ago, and not everyone has had time to
+    report.  `besides`: not to this one.
+    """
+    record = case.record
+    able = _able(case, roster, now, besides)
+    fresh = [name for name in able if case.left_until.get(name, LONG_AGO) < now] or able
+    home = record.definition.home
+    best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
+    if record.holder != besides and record.holder in fresh:
+        best.insert(0, record.holder)
+    if settling and record.state == "unheld":
+        best = [name for name in best if name in (home, record.holder)]
+    return best[0] if best else None
+
+
+def _able(case: Case, roster: Roster, now: float, besides: str | None) -> list[str]:
+    """The live candidates, best first; one that failed comes last, and not before its time."""
+    definition = case.record.definition
+    able = [name for name in roster.ranked() if name != besides and roster.why_not(name, definition.name, now) is None]
+    if case.record.state == "new":
+        able = [name for name in able if name == definition.home]
+    sound = [name for name in able if name not in case.failures]
+    failed = [name for name in able if name in case.failures and case.failures[name].retry_at <= now]
+    return sound or sorted(failed, key=lambda name: case.failures[name].retry_at)
