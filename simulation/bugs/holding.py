@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.duty import Duty, ToTether
+from agent.duty import Duty
 from agent.holding import Holding, Undecided
 from agent.lease import WITNESS, Leases
+from agent.surroundings import ToTether
 from bus.config import Timing
 from bus.messages import Acknowledgement, Grant, Recorded
 from bus.step import NEVER

@@ -11,7 +11,8 @@ from bus.config import Timing
 from bus.messages import Acknowledgement, Beat, Grant, Message, Refusal, Takeover
 from bus.promise import Promise
 from bus.step import LONG_AGO, NEVER, Peer
-from sds.witness import Case, Witness
+from sds.case import Case
+from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
 
 

@@ -10,8 +10,9 @@ from bus.messages import Message, Renewal, Report, Takeover
 from bus.promise import Promise
 from bus.step import LONG_AGO, Peer
 from bus.values import is_server
+from sds.case import Case, Record, WriteFailed, Written
 from sds.membership import Membership
-from sds.witness import Case, Record, Witness, WriteFailed, Written
+from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
 
 
