@@ -217,4 +217,6 @@ class Membership:
     def _last_words(self, presence: Presence, now: float) -> str:
         ages = (("guard", presence.guard_heard_at), ("runner", presence.runner_heard_at))
         heard = [f"its {part} was heard {now - at:.1f} s ago" for part, at in ages if at != LONG_AGO]
-        return ", ".join(heard) or "not heard since the SDS started"
+        if presence.guard_heard_at == LONG_AGO:
+            heard.insert(0, "its guard is not heard")
+        return ", ".join(heard)

@@ -74,12 +74,13 @@ class SdsServer:
         self._newest: dict[tuple[str, str], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._code = 0
         self._poller = AsyncPoller()
         keeper.done = self._stored
         self._note(Transition(kind="sds-started", server=config.name, text=f"incarnation {incarnation}"))
 
-    async def run(self) -> None:
-        """Until SIGTERM or SIGINT."""
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT, or a fault of our own; the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -96,6 +97,7 @@ class SdsServer:
         for task in list(self._tasks):
             task.cancel()
         await self._keeper.close()
+        return self._code
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -110,6 +112,7 @@ class SdsServer:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._log(f"a task failed: {task.exception()!r}")
+            self._code = REFUSED
             self._stop()
 
     # -- what comes in
@@ -221,8 +224,7 @@ def main(config: SdsConfig, log_format: str = "text") -> int:
 
 async def _serve(config: SdsConfig, store: Store, valkey: Valkey | None, loaded: Loaded, incarnation: int, log: Log) -> int:
     keeper = Keeper(store, valkey, config.history_limit, log)
-    await SdsServer(config, loaded, incarnation, keeper, log).run()
-    return 0
+    return await SdsServer(config, loaded, incarnation, keeper, log).run()
 
 
 if __name__ == "__main__":
