@@ -30,7 +30,7 @@ def no_margin(put: Put) -> None:
     honest = Choosing._advantage
 
     def advantage(self: Choosing, best: str, recorded: str, servers: dict[str, ServerRow]) -> int:
-        return self._settings.margin if honest(self, best, recorded, servers) >= 0 else 0
+        return self._settings.margin + 1 if honest(self, best, recorded, servers) >= 0 else 0
 
     put(Choosing, "_advantage", advantage)
 

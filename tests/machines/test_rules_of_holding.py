@@ -1,0 +1,301 @@
+"""R4, R5, R8, R10-R12, R14: what a holder may do, seen at its guard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from parts import LITTLE, TIMING, WITNESS, G, Guard, H, S, acknowledge, guard, recipients, said
+
+from agent import channel
+from agent.duty import Run
+from agent.guarding import RunnerLost
+from bus.messages import (
+    Appointment,
+    Assignment,
+    Beat,
+    KeepAlive,
+    Recorded,
+    ReleaseAcknowledged,
+    Released,
+    ReleaseService,
+    Renewal,
+    Renewed,
+    Superseded,
+)
+from bus.values import ALONE, NOBODY
+
+
+def renew(holder: Guard, actions: list[Any]) -> list[Any]:
+    """W answers the newest renewal."""
+    renewal = said(actions, Renewal)[-1]
+    return holder.hear(WITNESS, Renewed(service="www", epoch=renewal.epoch, grant_id=renewal.grant_id, beat=renewal.beat))
+
+
+def record(holder: Guard, secondary: str, number: int) -> list[Any]:
+    """W says who is on record."""
+    held = holder.holding
+    message = Recorded(service="www", epoch=held.epoch, grant_id=held.grant_id, number=number, secondary=secondary)
+    return holder.hear(WITNESS, message)
+
+
+def candidates(holder: Guard, *names: str, better: str | None = None) -> list[Any]:
+    return holder.runner(channel.Candidates(service="www", names=names, better=better))
+
+
+def granted(*names: str) -> tuple[Guard, list[Any]]:
+    """A guard with a grant, and what it said last; these are its candidates."""
+    holder = Guard()
+    candidates(holder, *names)
+    return holder, holder.grant()
+
+
+def serving(*names: str) -> Guard:
+    """A holder that serves on W's word, with nobody recorded."""
+    holder, actions = granted(*names)
+    renew(holder, actions)
+    spawn = channel.Spawn(service="www", epoch=1, grant_id=1001, argv=("run",), environment={}, output="")
+    assert said(holder.runner(spawn), channel.Spawn)
+    holder.tether(channel.Spawned(service="www", epoch=1, pid=42))
+    holder.runner(channel.Serving(service="www", epoch=1))
+    assert holder.duty.run is Run.ON
+    return holder
+
+
+def backed() -> Guard:
+    """A holder that serves on the word of ftp, its recorded secondary; W was heard longer ago than H."""
+    holder = serving("ftp", "dns")
+    answer(holder, "ftp", H + LITTLE)
+    record(holder, "ftp", 1)
+    answer(holder, "ftp", H + TIMING.beat_s)
+    assert holder.holding.leases.until("-witness") < holder.now
+    return holder
+
+
+def answer(holder: Guard, secondary: str, seconds: float, witness: bool = False) -> list[Any]:
+    """Time passes, and this secondary acknowledges what it gets; W too, if so."""
+    end, actions = holder.now + seconds, []
+    while holder.now < end:
+        new = holder.wait(min(TIMING.beat_s / 4, end - holder.now))
+        for action in [a for a in new if getattr(getattr(a, "to", None), "name", "") == secondary]:
+            new += holder.hear(guard(secondary), acknowledge(action.message)) if isinstance(action.message, Beat) else []
+        if (witness or holder.holding.recorded == NOBODY) and said(new, Renewal):
+            new += renew(holder, new)
+        actions += new
+    return actions
+
+
+def test_r4_no_spawn_without_a_lease() -> None:
+    holder, actions = granted()
+    renew(holder, actions)
+    assert said(holder.wait(0), channel.Spawn) == []
+    late = channel.Spawn(service="www", epoch=1, grant_id=1001, argv=("run",), environment={}, output="")
+    holder.now += H + LITTLE
+    actions = holder.runner(late)
+    assert said(actions, channel.SpawnFailed) and not said(actions, channel.Spawn)
+
+
+def test_r4_runner_that_returns_is_told_what_runs() -> None:
+    holder = serving("ftp")
+    holder.machine.step(RunnerLost(), holder.now)
+    actions = answer(holder, "ftp", 1.0)
+    assert said(actions, KeepAlive) or said(actions, Assignment)
+    (start,) = said(holder.tether(channel.RunnerUp()), channel.Start)
+    assert (start.epoch, start.pid) == (1, 42)
+
+
+def test_r4_runner_that_stays_away_costs_the_service() -> None:
+    holder = backed()
+    holder.machine.step(RunnerLost(), holder.now)
+    answer(holder, "ftp", TIMING.runner_grace_s - LITTLE)
+    assert holder.duty.run is Run.ON
+    assert said(holder.wait(2 * TIMING.beat_s), channel.Kill)
+    (released,) = said(holder.tether(channel.Gone(service="www")), Released)
+    assert released.failed
+
+
+def test_r5_lease_over_cuts_off_and_only_w_resumes() -> None:
+    """Only W's word, and only after the stop was verified."""
+    holder = backed()
+    actions = holder.wait(H + LITTLE)
+    assert said(actions, channel.Kill) and holder.holding.lapsed
+    renew(holder, actions)
+    assert holder.holding.lapsed, "the stop is not verified yet"
+    holder.tether(channel.Gone(service="www"))
+    actions = holder.wait(TIMING.beat_s + LITTLE)
+    for beat in said(actions, KeepAlive):
+        holder.hear(guard("ftp"), acknowledge(beat))
+    assert holder.holding.lapsed and holder.duty.run is Run.OFF, "the secondary's word resumes nobody"
+    assert said(renew(holder, actions), channel.Start)
+    assert not holder.holding.lapsed
+
+
+def test_r5_tether_is_told_until_when_the_service_may_live() -> None:
+    holder = serving("ftp")
+    until = said(answer(holder, "ftp", TIMING.beat_s * 2), channel.Until)
+    assert until and holder.now < until[-1].until_at <= holder.now + H
+
+
+def test_r8_burned_epoch_is_never_served() -> None:
+    """Even if its grant arrives again, later."""
+    holder = serving()
+    holder.runner(channel.GiveUp(service="www", epoch=1, reason="it does not start"))
+    holder.tether(channel.Gone(service="www"))
+    holder.grant(epoch=1)
+    assert holder.duty.holding is None
+    holder.grant(epoch=2)
+    assert holder.holding.epoch == 2
+
+
+def test_r8_lower_epoch_is_answered_with_the_higher() -> None:
+    holder, _ = granted()
+    holder.grant(epoch=5)
+    (answer,) = said(holder.keep_alive(guard("http"), KeepAlive, epoch=4), Superseded)
+    assert answer.epoch == 5
+
+
+def test_r8_equal_epochs_with_different_grants_stop_both() -> None:
+    holder = serving()
+    actions = holder.keep_alive(guard("ftp"), KeepAlive, epoch=1, grant_id=4711)
+    assert said(actions, Superseded) and said(actions, channel.Kill)
+
+
+def test_r8_unasked_grant_starts_on_the_first_renewal() -> None:
+    holder, actions = granted()
+    assert not said(actions, channel.Start)
+    assert said(renew(holder, actions), channel.Start)
+
+
+def test_r8_grant_to_another_incarnation_is_not_mine() -> None:
+    holder = Guard(incarnation=3)
+    holder.grant(incarnation=2)
+    assert holder.duty.holding is None
+
+
+def test_r10_only_w_carries_while_nobody_is_recorded() -> None:
+    holder = serving("ftp")
+    held = holder.holding
+    actions = holder.wait(TIMING.beat_s)
+    (beat,) = said(actions, Assignment)[-1:]
+    holder.hear(guard("ftp"), acknowledge(beat))
+    assert held.leases.until("ftp") > held.leases.until("-witness")
+    assert held.serve_until() == held.leases.until("-witness")
+
+
+def test_r11_recording_is_asked_for_after_the_candidates_word() -> None:
+    holder = serving("ftp")
+    actions = holder.wait(TIMING.beat_s)
+    assert recipients(actions, Assignment) == ["ftp"] and not said(actions, Appointment)
+    actions = holder.hear(guard("ftp"), acknowledge(said(actions, Assignment)[-1]))
+    (appointment,) = said(actions, Appointment)
+    assert (appointment.secondary, appointment.number) == ("ftp", 1)
+
+
+def test_r11_every_server_that_may_be_recorded_counts_while_undecided() -> None:
+    holder = backed()
+    held = holder.holding
+    candidates(holder, "dns", "ftp", better="dns")
+    actions = holder.wait(TIMING.beat_s + LITTLE)
+    for beat in said(actions, KeepAlive):
+        holder.hear(guard("ftp"), acknowledge(beat))
+    assert held.serve_until() == held.leases.until("ftp"), "not yet sent to W: only the recorded one counts"
+    actions = holder.hear(guard("dns"), acknowledge(said(actions, Assignment)[-1]))
+    assert said(actions, Appointment)
+    assert set(held.voters()) == {"ftp", "dns"}
+    held.leases.grant("dns", holder.now + 100)
+    assert held.serve_until() == held.leases.until("ftp")
+    record(holder, "dns", 2)
+    assert held.serve_until() == holder.now + 100
+
+
+def test_r11_numbers_only_go_forward() -> None:
+    holder = backed()
+    record(holder, "dns", 5)
+    record(holder, "ftp", 4)
+    assert holder.holding.recorded == "dns"
+
+
+def test_r11_refused_change_is_superseded() -> None:
+    """W says nothing to number 2: the present secondary is appointed anew, under number 3."""
+    holder = backed()
+    candidates(holder, "dns", "ftp", better="dns")
+    actions = holder.wait(TIMING.beat_s + LITTLE)
+    holder.hear(guard("dns"), acknowledge(said(actions, Assignment)[-1]))
+    appointments = said(answer(holder, "ftp", 3 * G, witness=True), Appointment)
+    assert {(a.number, a.secondary) for a in appointments} >= {(2, "dns"), (3, "ftp")}
+
+
+def test_r11_w_is_asked_at_the_first_unanswered_keep_alive() -> None:
+    holder = backed()
+    answer(holder, "ftp", 3 * TIMING.beat_s)
+    assert not said(answer(holder, "ftp", TIMING.beat_s), Renewal), "while the secondary answers, W is left alone"
+    assert said(holder.wait(TIMING.beat_s + H / 3 + LITTLE), Renewal)
+
+
+def test_r12_alone_only_once_w_agreed() -> None:
+    holder = serving()
+    candidates(holder)
+    answer(holder, "", 2 * TIMING.beat_s)
+    assert ALONE in holder.holding.voters()
+    assert holder.holding.serve_until() < holder.now + H
+    record(holder, ALONE, 1)
+    assert holder.holding.serve_until() == float("inf")
+
+
+def test_r12_appointment_ends_the_freedom_of_the_lone() -> None:
+    holder = serving()
+    candidates(holder)
+    answer(holder, "", 2 * TIMING.beat_s)
+    record(holder, ALONE, 1)
+    candidates(holder, "ftp")
+    actions = holder.wait(2 * TIMING.beat_s)
+    holder.hear(guard("ftp"), acknowledge(said(actions, Assignment)[-1]))
+    assert holder.holding.serve_until() < float("inf")
+
+
+def test_r14_stop_begins_with_the_fresh_word_of_w_and_of_the_target() -> None:
+    """The target is made secondary first; after the stop began there is no keep-alive and no renewal."""
+    holder = backed()
+    holder.hear(guard("dns"), ReleaseService(service="www", epoch=1))
+    actions = answer(holder, "ftp", TIMING.beat_s, witness=True)
+    holder.hear(guard("dns"), acknowledge(said(actions, Assignment)[-1]))
+    record(holder, "dns", 2)
+    assert holder.holding.target == "dns" and holder.duty.run is Run.ON
+    actions = answer_until_released(holder, "dns")
+    assert said(actions, channel.Stop)
+    assert holder.duty.holding is None
+    assert not said(holder.wait(H / 2), KeepAlive | Renewal)
+
+
+def answer_until_released(holder: Guard, secondary: str) -> list[Any]:
+    actions: list[Any] = []
+    for _ in range(40):
+        new = holder.wait(TIMING.beat_s / 4)
+        for beat in said(new, Beat):
+            new += holder.hear(guard(secondary), acknowledge(beat))
+        if said(new, Renewal) and holder.duty.holding:
+            new += renew(holder, new)
+        actions += new
+        if holder.duty.holding is None:
+            return actions
+    raise AssertionError("the planned stop never began")
+
+
+def test_r14_released_is_repeated_after_the_verified_stop() -> None:
+    holder = serving()
+    actions = holder.runner(channel.GiveUp(service="www", epoch=1, reason="it does not start"))
+    assert said(actions, channel.Kill)
+    assert not said(actions + holder.wait(S), Released), "not before the tether said Gone"
+    holder.tether(channel.Gone(service="www"))
+    assert len(said(holder.wait(3 * TIMING.beat_s), Released)) >= 2
+    holder.hear(WITNESS, ReleaseAcknowledged(service="www", epoch=1))
+    assert not said(holder.wait(3 * TIMING.beat_s), Released)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_r8_lost_to_another_grant(number: int) -> None:
+    """W denies this grant: the holder stops, whether W names a higher epoch or another grant of the same."""
+    holder = serving()
+    denial = Superseded(service="www", epoch=1 + number, grant_id=4711, refused_grant_id=1001)
+    assert said(holder.hear(WITNESS, denial), channel.Kill)
+    assert holder.duty.holding is None

@@ -1,0 +1,152 @@
+"""P12-P14, R4, section 5: start, check, name; restart in place within the budget, then hand over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from parts import WWW, said
+
+from agent import channel
+from agent.takeover import (
+    FAILED_CHECKS,
+    WATCH_EVERY_S,
+    Check,
+    Checked,
+    KillProgram,
+    Named,
+    PointName,
+    StopProgram,
+    Survey,
+    Surveyed,
+    Takeover,
+)
+from bus.step import Tick
+
+BUDGET = msgspec.structs.replace(WWW, restart_limit=2, restart_window_s=60.0)
+
+
+class Server:
+    """One service on one server; processes and checks are the test's."""
+
+    def __init__(self) -> None:
+        self.machine = Takeover("www")
+        self.now = 50.0
+        self.pid = 100
+
+    def step(self, event: Any) -> list[Any]:
+        return self.machine.step(event, self.now)
+
+    def start(self, epoch: int = 1, pid: int | None = None) -> list[Any]:
+        return self.step(channel.Start(service="www", epoch=epoch, grant_id=1001, definition=BUDGET, pid=pid))
+
+    def up(self) -> list[Any]:
+        """The process runs, and answers its first check."""
+        self.pid += 1
+        self.step(channel.Spawned(service="www", epoch=1, pid=self.pid))
+        return self.step(Checked("www", 1, True))
+
+    def dies(self) -> list[Any]:
+        return self.step(channel.Exited(service="www", epoch=1, pid=self.pid, status=1))
+
+    def wait(self, seconds: float) -> list[Any]:
+        self.now += seconds
+        return self.step(Tick())
+
+
+def serving() -> Server:
+    server = Server()
+    server.start()
+    server.step(Surveyed("www", 1, None))
+    server.up()
+    return server
+
+
+def test_service_is_named_once_it_answers() -> None:
+    server = Server()
+    assert said(server.start(), Survey)
+    assert said(server.step(Surveyed("www", 1, None)), channel.Spawn)
+    assert said(server.step(channel.Spawned(service="www", epoch=1, pid=7)), Check)
+    assert not said(server.step(Checked("www", 1, False, "refused")), PointName)
+    actions = server.step(Checked("www", 1, True))
+    assert said(actions, channel.Serving) and said(actions, PointName)
+
+
+def test_r4_running_process_is_adopted_not_started() -> None:
+    server = Server()
+    actions = server.start(pid=7)
+    assert said(actions, Check) and not said(actions, channel.Spawn) and not said(actions, Survey)
+
+
+def test_r17_foreign_service_is_left_alone() -> None:
+    server = Server()
+    server.start()
+    (given_up,) = said(server.step(Surveyed("www", 1, "nginx listens on port 8081")), channel.GiveUp)
+    assert "nginx" in given_up.reason
+
+
+def test_process_that_dies_is_restarted_within_the_budget_and_then_handed_over() -> None:
+    server = serving()
+    for _ in range(BUDGET.restart_limit):
+        actions = server.dies()
+        assert not said(actions, channel.GiveUp)
+        actions += server.wait(5.0)
+        assert len(said(actions, channel.Spawn)) == 1
+        server.up()
+    (given_up,) = said(server.dies(), channel.GiveUp)
+    assert given_up.epoch == 1 and "status 1" in given_up.reason
+
+
+def test_budget_is_of_a_window() -> None:
+    server = serving()
+    for _ in range(3 * BUDGET.restart_limit):
+        server.now += BUDGET.restart_window_s
+        assert not said(server.dies(), channel.GiveUp)
+        server.wait(5.0)
+        server.up()
+
+
+def test_start_that_takes_too_long_has_failed() -> None:
+    server = Server()
+    server.start()
+    server.step(Surveyed("www", 1, None))
+    assert said(server.wait(BUDGET.start_limit_s), channel.GiveUp)
+
+
+def test_slow_check_is_no_failed_check() -> None:
+    """A timeout is "unknown": only clear refusals in a row restart the service."""
+    server = serving()
+    for _ in range(2 * FAILED_CHECKS):
+        server.wait(WATCH_EVERY_S)
+        assert not said(server.step(Checked("www", 1, None, "no answer within 1 s")), KillProgram)
+    for last in range(1, FAILED_CHECKS + 1):
+        server.wait(WATCH_EVERY_S)
+        killed = said(server.step(Checked("www", 1, False, "refused")), KillProgram)
+        assert bool(killed) == (last == FAILED_CHECKS)
+
+
+def test_r19_higher_epoch_in_dns_ends_this_holder() -> None:
+    server = serving()
+    (given_up,) = said(server.step(Named("www", 1, done=False, higher_epoch=9)), channel.GiveUp)
+    assert given_up.seen_epoch == 9
+
+
+def test_name_is_written_until_it_is_done() -> None:
+    server = serving()
+    assert not said(server.step(Named("www", 1, done=False, text="no answer")), PointName)
+    assert said(server.wait(1.0), PointName)
+    server.step(Named("www", 1, done=True))
+    assert not said(server.wait(10.0), PointName)
+
+
+def test_news_of_an_earlier_epoch_is_no_news() -> None:
+    server = Server()
+    server.start(epoch=2)
+    assert not said(server.step(Surveyed("www", 1, "something foreign")), channel.GiveUp)
+
+
+def test_stop_runs_the_drivers_stop() -> None:
+    server = serving()
+    (stop,) = said(server.step(channel.Stop(service="www", epoch=1, within_s=0.3)), StopProgram)
+    assert (stop.pid, stop.within_s) == (server.pid, 0.3)
+    assert not said(server.dies(), channel.Spawn), "what is being stopped is not restarted"
