@@ -77,6 +77,7 @@ class ServiceDescription:
         self.table = TableOfAll(incarnation * SEQ_STEP)
         self.wake_at = now
         self._look_at = now
+        self._beacon_at = now
         self._since = Since()
         self._unsaved: set[str] = set()
 
@@ -171,13 +172,19 @@ class ServiceDescription:
             actions += self.moves.step(self, now)
             actions += [WriteServer(self.membership.servers[name]) for name in sorted(self._unsaved)]
             self._unsaved.clear()
-            actions += self._publish(now) or [Publish(self.table.beacon())]
+            actions += self._publish(now)
+            if now >= self._beacon_at:
+                self._beacon_at = now + self._timing.loadlevel_s
+                actions.append(Publish(self.table.beacon()))
         return actions
 
     def _publish(self, now: float) -> list[Any]:
         servers, services = self.rows(now)
         update = self.table.refresh(servers, services)
-        return [Publish(update)] if update else []
+        if update is None:
+            return []
+        self._beacon_at = now + self._timing.loadlevel_s
+        return [Publish(update)]
 
     # -- what witness and moves ask
 

@@ -139,12 +139,14 @@ class Witness:
         for case in self.cases.values():
             if case.closed:
                 continue
+            not_before = max(self.quiet_until + self._timing.tick_s, case.retry_at)
             if case.record.state != "held":
-                due = min(due, max(self.quiet_until, case.retry_at, now) + self._timing.beat_s)
-            elif not case.used:
-                due = min(due, case.repeat_at)
-            elif case.record.secondary == NOBODY:
-                due = min(due, max(case.promise.until, self.quiet_until, case.retry_at, now) + self._timing.tick_s)
+                due = min(due, max(not_before, now + self._timing.beat_s))
+                continue
+            if not case.used and not case.question:
+                due = min(due, max(not_before, case.repeat_at))
+            if case.record.secondary == NOBODY:
+                due = min(due, max(not_before, case.promise.until + self._timing.tick_s))
         return due
 
     def confirm_dead(self, server: str, now: float) -> list[Any]:

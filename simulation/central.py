@@ -76,7 +76,7 @@ class Central:
         self._header = Header("sim", "sds", "sds", 0)
         self._life = 0
         self._alarm_at = float("inf")
-        self.subscribers: list[str] = []
+        self.subscribers: dict[str, Peer] = {}
         world.doors[SDS_HOST] = self.receive
 
     # -- life and death
@@ -145,8 +145,7 @@ class Central:
                 self._show(action.message, action.to)
                 self._world.send(SDS_HOST, action.to.name, self._header, action.message, action.to)
             case Publish():
-                for name in self.subscribers:
-                    self._world.send(SDS_HOST, name, self._header, action.update, Peer(name, "runner"))
+                self._world.publish(SDS_HOST, self._header, action.update, self.subscribers)
             case Write():
                 delay_s = self._world.random.uniform(0.001, 0.02)
                 known = self.record(action.service)

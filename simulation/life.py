@@ -14,6 +14,7 @@ import msgspec
 from agent.choosing import ChoosingSettings
 from agent.running import Ability
 from bus.config import Timing
+from bus.step import Peer
 from bus.values import ServiceDefinition, is_server
 from simulation.central import Central
 from simulation.faults import SingleFault
@@ -81,7 +82,7 @@ class Life:
             )
             for name in NAMES
         }
-        self.central.subscribers = list(NAMES)
+        self.central.subscribers = {name: Peer(name, "runner") for name in NAMES}
         self.central.start()
         for host in self.hosts.values():
             self.world.after(random.uniform(0, 0.3), host.boot)

@@ -97,8 +97,16 @@ class World:
 
     def send(self, origin: str, target: str, header: Header, message: Message, to: Any) -> None:
         """One message, which may arrive late, twice, or never."""
-        network, random = self.network, self.random
+        self._carry(origin, target, encode(header, message), to)
+
+    def publish(self, origin: str, header: Header, message: Message, subscribers: dict[str, Any]) -> None:
+        """One message to many; each copy has its own fate."""
         frame = encode(header, message)
+        for target, to in subscribers.items():
+            self._carry(origin, target, frame, to)
+
+    def _carry(self, origin: str, target: str, frame: bytes, to: Any) -> None:
+        network, random = self.network, self.random
         copies = 2 if network.duplication and random.random() < network.duplication else 1
         for copy in range(copies):
             if (origin, target) in network.cuts or (network.loss and random.random() < network.loss):
