@@ -1,0 +1,61 @@
+"""What docs/safety.md takes from the code: `PYTHONPATH=. .venv/bin/python tests/docs/generated.py` writes it there."""
+
+from __future__ import annotations
+
+import re
+
+from documents import DOCS
+
+from bus.config import Timing
+from simulation.bugs import BUGS
+
+SAFETY = DOCS / "safety.md"
+
+
+def presets() -> str:
+    """The table of R3."""
+    head = "| preset | needs | beat | H | S | tick | G | loadlevel | one fault | in a planned move |"
+    lines = [head, re.sub(r"[^|]+", " --- ", head)]
+    for timing in (Timing.fast(), Timing.lan(), Timing.calm(), Timing.wan()):
+        durations = (timing.beat_s, timing.lease_s, timing.stop_s, timing.tick_s)
+        bounds = (timing.outage_bound_s(0.0), timing.move_bound_s(0.0))
+        cells = [f"`{timing.name}`", timing.needs, *(f"{value:g}" for value in durations), f"{timing.promise_s:.3f}"]
+        cells += [f"{timing.loadlevel_s:g}", *(f"{value:.2f}" for value in bounds)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _rank(rule: str) -> tuple[int, str]:
+    return (int(rule[1:]), "") if re.fullmatch(r"R\d+", rule) else (1_000, rule)
+
+
+def planted_bugs() -> str:
+    """The table of everything that is planted."""
+    lines = ["| bug | rule | what is left out | life |", "| --- | --- | --- | --- |"]
+    for bug in sorted(BUGS.values(), key=lambda bug: (_rank(bug.rule), bug.name)):
+        text = bug.text.replace("|", "\\|")
+        lines.append(f"| `{bug.name}` | {bug.rule} | {text} | {bug.first_seed or ''} |")
+    return "\n".join(lines)
+
+
+def bugs_of(rule: str) -> str:
+    """The line about a rule's planted bugs."""
+    names = sorted(bug.name for bug in BUGS.values() if bug.rule == rule)
+    return "Planted bugs: " + (", ".join(f"`{name}`" for name in names) or "none") + "."
+
+
+def renewed(page: str) -> str:
+    """The page of safety with everything that is generated as the code has it now."""
+    for name, text in (("presets", presets()), ("planted bugs", planted_bugs())):
+        block = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page, count = block.subn(lambda found, text=text: found[1] + text + "\n" + found[2], page)
+        assert count == 1, f"docs/safety.md has no place for {name}"
+
+    def line(found: re.Match[str]) -> str:
+        return found[1] + bugs_of(found[2])
+
+    return re.sub(r"(^### (R\d+) (?:(?!^##)[\s\S])*?)^Planted bugs:.*$", line, page, flags=re.MULTILINE)
+
+
+if __name__ == "__main__":
+    SAFETY.write_text(renewed(SAFETY.read_text()))
