@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from documents import DOCS
+from documents import CHECKOUT, DOCS
 
 from bus.config import Timing
 from simulation.bugs import BUGS
@@ -38,10 +38,17 @@ def planted_bugs() -> str:
     return "\n".join(lines)
 
 
+def tests_of(rule: str) -> str:
+    """The line about the files whose tests bear the rule's number."""
+    named = re.compile(rf"^def test_{rule.lower()}_", re.MULTILINE)
+    files = sorted(path for path in (CHECKOUT / "tests").rglob("test_*.py") if named.search(path.read_text()))
+    return "- Rule tests: " + (", ".join(f"`{path.relative_to(CHECKOUT)}`" for path in files) or "none") + "."
+
+
 def bugs_of(rule: str) -> str:
     """The line about a rule's planted bugs."""
     names = sorted(bug.name for bug in BUGS.values() if bug.rule == rule)
-    return "Planted bugs: " + (", ".join(f"`{name}`" for name in names) or "none") + "."
+    return "- Planted bugs: " + (", ".join(f"`{name}`" for name in names) or "none") + "."
 
 
 def renewed(page: str) -> str:
@@ -52,9 +59,9 @@ def renewed(page: str) -> str:
         assert count == 1, f"docs/safety.md has no place for {name}"
 
     def line(found: re.Match[str]) -> str:
-        return found[1] + bugs_of(found[2])
+        return f"{found[1]}{tests_of(found[2])}\n{bugs_of(found[2])}"
 
-    return re.sub(r"(^### (R\d+) (?:(?!^##)[\s\S])*?)^Planted bugs:.*$", line, page, flags=re.MULTILINE)
+    return re.sub(r"(^### (R\d+) (?:(?!^##)[\s\S])*?)^- Rule tests:.*\n- Planted bugs:.*$", line, page, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,13 @@ def test_every_rule_is_there_in_order() -> None:
 
 @pytest.mark.parametrize("title", RULES)
 def test_a_rule_says_where_it_lives_and_what_holds_it(title: str) -> None:
-    said, _, rest = RULES[title].partition("\nCode: ")
-    code, _, held = rest.partition("\nHeld by: ")
+    said, _, rest = RULES[title].partition("\n- Code: ")
+    code, _, held = rest.partition("\n- Held by: ")
     assert said.strip()
     assert code.strip().rstrip(".") == "none" or "`" in code, "no file is named"
     assert held.strip(), "nothing holds it"
-    assert "Planted bugs: " in held
+    assert "\n- Rule tests: " in held
+    assert "\n- Planted bugs: " in held
 
 
 def test_the_judge_looks_at_what_it_is_said_to_look_at() -> None:
