@@ -19,7 +19,7 @@ def _give(sds: Sds, order: Order) -> None:
 def drain(sds: Sds, server: str) -> None:
     """Let SERVER hold nothing: hand over what it runs.
 
-    Each of its services moves to its secondary by a planned move.  The server
+    Each of its services moves to the best candidate by a planned move.  The server
     stays in the cluster, and holds nothing until it is resumed.
 
     \b
@@ -49,7 +49,7 @@ def resume(sds: Sds, server: str) -> None:
 @click.argument("server", required=False)
 @finds_cluster
 def move(sds: Sds, service: str, server: str | None) -> None:
-    """Move SERVICE to SERVER in an orderly way, or to its secondary.
+    """Move SERVICE to SERVER in an orderly way, or to the best candidate.
 
     The target is made the secondary first, so that a failure on the way is an
     ordinary failover.
@@ -57,7 +57,7 @@ def move(sds: Sds, service: str, server: str | None) -> None:
     \b
     Examples:
       ./locum move www email          to that server
-      ./locum move www                to the present secondary
+      ./locum move www                to the best candidate
     """
     _give(sds, Order(verb="move", service=service, server=server))
 

@@ -92,7 +92,9 @@ class Case:
         self.failures: dict[str, Failure] = {}  # servers that could not run it
         self.refused: dict[tuple[str, int], int] = {}  # by server and incarnation: the highest refused question
         self.suspects: set[str] | None = None  # who must report before the record is trusted
+        self.suspicion_told = False
         self.trust_after = LONG_AGO
+        self.given_up = False  # the holder on a suspect record says that it holds nothing
         if high_water and record.version < high_water.version:
             self.suspects = {name for name in (record.holder, record.secondary) if name and is_server(name)}
 

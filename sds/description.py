@@ -18,7 +18,7 @@ from bus.config import Timing
 from bus.messages import Accepted, Epochs, Happened, Loadlevel, Message, Order, Registration, Rejection, Report, TableRequest, TableUpdate
 from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition
-from bus.values import ServerRow, ServiceRow
+from bus.values import ServerRow, ServiceDefinition, ServiceRow
 from sds.case import Record, WriteFailed, Written
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
@@ -143,12 +143,22 @@ class ServiceDescription:
         new, actions = self.membership.register(sender, message, self._public_key_of(sender.name))
         for definition in message.services:
             if definition.home == sender.name:
-                actions += self.witness.define(definition, now)
+                actions += self._define(definition, sender, now)
         if new:
             actions.append(WriteServer(self.membership.servers[sender.name]))
         actions += self._publish(now)
         actions.append(Send(sender, self.table.whole(sender.incarnation)))
         return actions
+
+    def _define(self, definition: ServiceDefinition, sender: Peer, now: float) -> list[Any]:
+        """A service has one home; another server may describe it only once that home no longer does (R15)."""
+        case = self.witness.cases.get(definition.name)
+        home = case.record.definition.home if case else sender.name
+        if home == sender.name or not self.membership.describes(home, definition.name):
+            return self.witness.define(definition, now)
+        text = f"{definition.name} is {home}'s service already: take [[service]] {definition.name} out of the file of one of the two"
+        note = Transition(kind="refused", server=sender.name, service=definition.name, text=text)
+        return [Note(note), Send(sender, Rejection(code="not-allowed", text=text))]
 
     def _happened(self, sender: Peer, message: Happened) -> list[Any]:
         if message.kind not in KINDS:

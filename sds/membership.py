@@ -99,6 +99,19 @@ class Membership:
             return None
         return registration.unable.get(service, "it has not said yet whether it can run it")
 
+    def offer(self, registration: Registration, name: str) -> tuple[tuple[str, ...], dict[str, str]]:
+        """What this server can run as the table shows it, and why not the rest: with a wrong clock, nothing (R2)."""
+        complaint = self._clocks.complaint(name)
+        if complaint is None:
+            return registration.able, registration.unable
+        return (), registration.unable | dict.fromkeys(registration.able, complaint)
+
+    def describes(self, name: str, service: str) -> bool:
+        """Whether this server, as far as is known, is up to describe the service as its own."""
+        server = self.servers.get(name)
+        registration = server.registration if server else None
+        return registration is not None and any(definition.name == service for definition in registration.services)
+
     def timing_of(self, name: str) -> tuple[float, float]:
         """H and S of this server."""
         server = self.servers.get(name)

@@ -47,6 +47,7 @@ def server_row(server: Server, membership: Membership, ranks: dict[str, int], no
     registration = server.registration
     if registration is None:
         return None
+    able, unable = membership.offer(registration, server.name)
     state: Literal["up", "silent", "draining"] = "up"
     if not membership.is_up(server.name, now):
         state = "silent"
@@ -63,8 +64,8 @@ def server_row(server: Server, membership: Membership, ranks: dict[str, int], no
         loadlevel=membership.presence[server.name].loadlevel,
         priority=ranks.get(server.name),
         guards=registration.guards,
-        able=registration.able,
-        unable=registration.unable,
+        able=able,
+        unable=unable,
     )
 
 
@@ -87,7 +88,7 @@ def _state(record: Record, suspect: bool, wish: Wish | None, membership: Members
     if suspect:
         return "unserved", "the store is older than it was: holder and secondary must report, or an operator confirm them dead"
     if record.state == "new":
-        return "unserved", f"its home {record.definition.home} has not come up yet"
+        return "unserved", _why_not_begun(record.definition.home, name, membership, now)
     if record.state == "unheld" or record.holder is None:
         return "unserved", _why_nobody(name, membership, now)
     holder = record.holder
@@ -98,6 +99,12 @@ def _state(record: Record, suspect: bool, wish: Wish | None, membership: Members
     if membership.presence[holder].serving.get(name) == record.epoch:
         return "serving", None
     return ("stopping", f"moving to {wish.target}") if wish and wish.target != holder else ("starting", None)
+
+
+def _why_not_begun(home: str, service: str, membership: Membership, now: float) -> str:
+    """A service begins at its home (R15)."""
+    why_not = membership.why_not(home, service, now) if membership.is_up(home, now) else None
+    return f"its home {home} cannot run it: {why_not}" if why_not else f"its home {home} has not come up yet"
 
 
 def _why_nobody(service: str, membership: Membership, now: float) -> str:

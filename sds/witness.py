@@ -129,6 +129,11 @@ class Witness:
         """Grant what nobody holds, or whom silence took; repeat grants that were not used."""
         self._actions = []
         for case in self.cases.values():
+            if case.suspects is not None and not case.suspicion_told:
+                case.suspicion_told = True
+                self._note(
+                    case, "suspect", f"the store is older than it was: waiting for {', '.join(sorted(case.suspects)) or 'any report'}"
+                )
             if now > self.quiet_until and not case.closed and now >= case.retry_at:
                 self._look_after(case, now)
         return self._actions
@@ -310,14 +315,27 @@ class Witness:
             )
             self._write(case, adopted, lambda _: self._trust(case, f"{sender.name} holds epoch {hold.epoch}"))
             return
+        if record.state == "held" and record.holder == sender.name:
+            self._suspect_a_lost_release(case, hold is None, now)
         if now > case.trust_after:
             self._cleared(case, suspects, sender.name)
+
+    def _suspect_a_lost_release(self, case: Case, given_up: bool, now: float) -> None:
+        """The holder on record holds nothing: the store forgot that it released, and it will not say so again.
+
+        It must say so still after one G, since it may be stopping, and once
+        everyone had time to report.
+        """
+        if given_up and not case.given_up:
+            case.trust_after = max(now + self._timing.promise_s, self.quiet_until + self._timing.silent_s)
+        case.given_up = given_up
 
     def _cleared(self, case: Case, suspects: set[str], server: str) -> None:
         """This server reported nothing above the record, or is dead for sure."""
         suspects.discard(server)
         if not suspects:
-            self._write(case, case.record, lambda _: self._trust(case, "everyone concerned has reported"))
+            record = msgspec.structs.replace(case.record, state="unheld") if case.given_up else case.record
+            self._write(case, record, lambda _: self._trust(case, "everyone concerned has reported"))
 
     def _trust(self, case: Case, why: str) -> None:
         """Only once the mended record is stored: a write that fails leaves it as suspect as it was."""
