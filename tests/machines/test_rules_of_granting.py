@@ -284,6 +284,22 @@ def test_r18_older_store_is_suspect_until_everyone_concerned_reported() -> None:
     assert next_grant.epoch == 10
 
 
+def test_r18_release_that_the_store_forgot_is_taken_from_the_holders_report() -> None:
+    """It said so once and was acknowledged: nothing but its empty report, still empty after one G, tells of it."""
+    sds = restarted(version=3)
+    sds.join("http")
+    sds.join("email")
+    sds.wait(TIMING.silent_s + G, "http", "email")
+    sds.hear(guard("email"), Report(knows=2))
+    sds.hear(guard("http"), Report(knows=2))
+    sds.wait(G - LITTLE, "http", "email")
+    sds.hear(guard("http"), Report(knows=2))
+    assert sds.record.state == "held", "it may still be stopping"
+    sds.wait(2 * LITTLE, "http", "email")
+    actions = sds.hear(guard("http"), Report(knows=2)) + sds.wait(TIMING.loadlevel_s, "http", "email")
+    assert said(actions, Grant)[0].epoch == 10
+
+
 def test_r18_reported_hold_above_the_record_is_adopted() -> None:
     sds = restarted(version=3)
     sds.join("email")
