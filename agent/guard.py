@@ -10,10 +10,9 @@ import argparse
 import os
 import secrets
 import signal
-import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from agent import adoption, channel, scheduling
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
@@ -244,21 +243,27 @@ class Guard:
         return REFUSED
 
 
-def main() -> int:
+def main() -> NoReturn:
     """python -m agent.guard CONFIG --tether-fd N [--log text|json]"""
     parser = argparse.ArgumentParser(prog="python -m agent.guard")
     parser.add_argument("config")
     parser.add_argument("--tether-fd", type=int, required=True)
     parser.add_argument("--log", default="text")
     options = parser.parse_args()
-    log = Log("", "guard", options.log)
+    tether = LineSocket.inherited(options.tether_fd)
+    # At once: on its way out Python would close the line first, and the tether kills a guard that is mute, so that its status were lost.
+    os._exit(_be_guard(options.config, options.log, tether))
+
+
+def _be_guard(path: str, log_format: str, tether: LineSocket) -> int:
+    log = Log("", "guard", log_format)
     try:
-        config = parse(Path(options.config).read_text(), AgentConfig, options.config)
-        log = Log(config.name, "guard", options.log)
+        config = parse(Path(path).read_text(), AgentConfig, path)
+        log = Log(config.name, "guard", log_format)
         take_over_logging(log)
         in_force = scheduling.take("fifo", threads_inherit=True)
         timing = Timing.preset(config.timing, in_force.scheduling)
-        guard = Guard(config, LineSocket.inherited(options.tether_fd), timing, log)
+        guard = Guard(config, tether, timing, log)
     except ConfigError as error:
         log(str(error))
         return MISCONFIGURED
@@ -276,4 +281,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

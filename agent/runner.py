@@ -43,6 +43,9 @@ SURVEY_EVERY_S = 5.0
 LOOK_UP_EVERY_S = 2.0
 """How often the name server is asked what it answers."""
 
+MISSED_S = 5.0
+"""An SDS that says nothing for so long is spoken of."""
+
 REGISTER_NAME_EVERY_S = 2.0
 """Between two attempts to register the server's own name."""
 
@@ -80,6 +83,7 @@ class Runner:
         self._definitions: dict[str, ServiceDefinition] = {service.name: service for service in config.definitions}
         self._tasks: set[asyncio.Task[None]] = set()
         self._code: int | None = None
+        self._sds_heard_at = clock()
         self._poller = AsyncPoller()
 
     async def run(self) -> int:
@@ -87,7 +91,7 @@ class Runner:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._step, Terminate())
         for thing in (self._sds, self._updates, self._guard.fileno()):
             self._poller.register(thing)
-        for chore in (self._sample(), self._survey_all(), self._register_name(), self._look_up_names()):
+        for chore in (self._sample(), self._survey_all(), self._register_name(), self._look_up_names(), self._miss_sds()):
             self._begin(chore)
         while self._code is None:
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
@@ -101,6 +105,7 @@ class Runner:
     def _drain(self) -> None:
         for socket in (self._sds, self._updates):
             for header, message in socket.receive():
+                self._sds_heard_at = clock()
                 if isinstance(message, Rejection):
                     self._log(f"the SDS refuses: {message.text}")
                 self._step(Received(Peer(header.sender, header.part, header.incarnation), message))
@@ -244,6 +249,17 @@ class Runner:
         while True:
             self._step(Loaded(round(self._load.sample(clock()), 2)))
             await asyncio.sleep(self._timing.loadlevel_s)
+
+    async def _miss_sds(self) -> None:
+        """Say it once when the SDS is not heard, and once when it is again."""
+        where, missed = f"the SDS at {self._config.sds.address} port {self._config.sds.port}", False
+        while True:
+            silent_s = clock() - self._sds_heard_at
+            if missed is not (silent_s > MISSED_S):
+                missed = not missed
+                known = "does it run there, and has its trust file this server's key?"
+                self._log(f"{where} has said nothing for {silent_s:.0f} s: {known}" if missed else f"{where} is heard again")
+            await asyncio.sleep(MISSED_S / 5)
 
     async def _survey_all(self) -> None:
         while True:

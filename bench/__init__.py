@@ -1,0 +1,1 @@
+"""What failovers cost, measured from outside on the running demo."""

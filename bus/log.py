@@ -36,7 +36,7 @@ class Log:
 
     def __call__(self, text: str) -> None:
         """One line of free text."""
-        self._write({"text": text}, f"{self._server:<8}{self._part:<7}{text}")
+        self._write({"text": text}, f"{self._server:<7} {self._part:<6} {text}")
 
     def transition(self, transition: Transition) -> None:
         """One line of the timeline."""

@@ -66,5 +66,5 @@ def line(transition: Transition, clock: str = "") -> str:
     12:04:31.207  email   www    granted        epoch 8   http silent 0.31 s, the SDS agrees
     """
     epoch = f"epoch {transition.epoch}" if transition.epoch is not None else ""
-    columns = f"{transition.server or '':<8}{transition.service or '':<7}{transition.kind:<15}{epoch:<11}{transition.text}"
+    columns = f"{transition.server or '':<7} {transition.service or '':<6} {transition.kind:<14} {epoch:<10} {transition.text}"
     return f"{clock}  {columns}".strip() if clock else columns.rstrip()

@@ -42,6 +42,8 @@ def lacking(status: Mapping[str, Any], homes: Mapping[str, str]) -> list[str]:
             reasons.append(f"{name} is not registered")
         elif service["state"] != "serving" or service["holder"] is None:
             reasons.append(f"{name} is {service['state']}" + (f" ({service['reason']})" if service.get("reason") else ""))
+        elif service.get("reason"):
+            reasons.append(f"{name}: {service['reason']}")  # it counts as serving, but its holder has not said so
         elif service["holder"] != home:
             reasons.append(f"{name} is served by {service['holder']}")
         elif service["secondary"] is None:

@@ -1,0 +1,117 @@
+"""One question to a web server or to a name server, as a client asks it, with its times.
+
+Everything is measured on CLOCK_MONOTONIC, which all processes of a machine
+share.  Each question has a connection of its own and does not wait for the one
+before, so that a server that hangs delays no later question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+import time
+from typing import NamedTuple, cast
+
+import dns.exception
+import dns.message
+import dns.rdatatype
+
+_REQUEST = b"GET /whoami HTTP/1.0\r\n\r\n"
+_PATIENCE_S = 1.0
+"""A client that got no answer within this gives up: the request has failed."""
+
+
+class Answer(NamedTuple):
+    """What became of one question; `server` is empty if nobody answered, and `failure` says why."""
+
+    asked_at: float
+    ended_at: float
+    late_s: float  # how much later than planned it was asked: the asker's own stall
+    address: str
+    server: str = ""
+    epoch: int = 0
+    failure: str = ""
+
+
+def monotonic() -> float:
+    """The one clock of all measurements."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+async def ask(address: str, port: int, asked_at: float, late_s: float) -> Answer:
+    """GET /whoami there, over a new connection."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            told = json.loads((await _exchange(address, port)).partition(b"\r\n\r\n")[2])
+        return Answer(asked_at, monotonic(), late_s, address, told["server"], told["epoch"])
+    except TimeoutError:
+        failure = "no answer"
+    except OSError as error:
+        failure = errno.errorcode.get(error.errno or 0, str(error))
+    except (ValueError, KeyError):
+        failure = "cut off"
+    return Answer(asked_at, monotonic(), late_s, address, failure=failure)
+
+
+async def _exchange(address: str, port: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as line:
+        await loop.sock_connect(line, (address, port))
+        await loop.sock_sendall(line, _REQUEST)
+        answer = b""
+        while block := await loop.sock_recv(line, 4096):
+            answer += block
+        return answer
+
+
+class Resolver(asyncio.DatagramProtocol):
+    """The address of one name, asked of its name server anew each time."""
+
+    def __init__(self, fqdn: str) -> None:
+        self._fqdn = fqdn
+        self._waiting: dict[int, asyncio.Future[str]] = {}
+        self._line: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there."""
+        self._line = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        """An answer, or nonsense."""
+        try:
+            reply = dns.message.from_wire(data)
+        except dns.exception.DNSException:
+            return
+        found = [str(rrset[0]) for rrset in reply.answer if rrset.rdtype == dns.rdatatype.A]
+        waiting = self._waiting.pop(reply.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(found[0] if found else "")
+
+    def error_received(self, exc: Exception) -> None:
+        """The name server's port is closed: whoever asked finds out by waiting."""
+
+    async def look_up(self) -> str:
+        """The first A record; empty if there is none.  Raises TimeoutError."""
+        assert self._line is not None
+        query = dns.message.make_query(self._fqdn, dns.rdatatype.A)
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting[query.id] = answer
+        self._line.sendto(query.to_wire())
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await answer
+        finally:
+            self._waiting.pop(query.id, None)
+
+
+async def ask_by_name(resolver: Resolver, port: int, asked_at: float, late_s: float) -> Answer:
+    """Resolve the name, and GET /whoami where it points."""
+    try:
+        address = await resolver.look_up()
+    except TimeoutError:
+        return Answer(asked_at, monotonic(), late_s, "", failure="no answer to the name")
+    if not address:
+        return Answer(asked_at, monotonic(), late_s, "", failure="no such name")
+    return await ask(address, port, asked_at, late_s)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from small_cluster import SmallCluster
+
+MakeCluster = Callable[..., SmallCluster]
+
+
+@pytest.fixture
+def make_cluster(tmp_path: Path) -> Iterator[MakeCluster]:
+    """Small clusters of these servers, of which nothing is started yet; ended with the test."""
+    made: list[SmallCluster] = []
+
+    def make(*servers: str) -> SmallCluster:
+        directory = tmp_path / f"cluster{len(made)}"
+        directory.mkdir()
+        made.append(SmallCluster(directory, servers))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.end()

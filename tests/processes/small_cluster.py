@@ -1,0 +1,231 @@
+"""A small cluster of real processes: `locum sds`, `locum agent`, and a web service, on loopback addresses of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from waiting import until
+
+from bus import keys
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SOON_S = 30.0
+"""Generous: what is asserted is that it comes, not when."""
+
+PORT = 8081
+"""Of the service, at every server's own address."""
+
+WEB = (sys.executable, "-P", "-m", "demo.services.http")
+
+_nets = itertools.count(1)
+
+
+def _fresh_net() -> str:
+    """The first three bytes of addresses that no other cluster of these tests has, in this process or another."""
+    return f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 128 * 2 + next(_nets) % 2}"
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "cli.main", *words]
+
+
+def environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LOCUM_")}
+    return kept | {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def toml(value: object) -> str:
+    """A string or a list of strings as TOML has it, which is as JSON has it."""
+    return json.dumps(value)
+
+
+class Part:
+    """One `locum` process in the foreground, and what it says."""
+
+    def __init__(self, name: str, words: Iterable[str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as said:
+            self.process = subprocess.Popen(
+                command(*words), env=environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def ended(self, within_s: float = SOON_S) -> int:
+        """Its exit code, once it ended by itself."""
+        try:
+            return self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} has not ended:\n{self.said()}") from None
+
+
+class SmallCluster:
+    """An SDS and the agents that a test starts; service www is at home on server one, or as the test says."""
+
+    def __init__(self, directory: Path, servers: Iterable[str]) -> None:
+        self.directory = directory
+        self.net = _fresh_net()
+        self.sds_address = f"{self.net}.10"
+        self.parts: list[Part] = []
+        self._numbers = itertools.count(1)
+        names = list(servers)
+        for name in ["sds", "operator", "stranger", *names]:
+            keys.make(self.key(name))
+        trusted = "".join(f'{name} = "{self._public(name)}"\n' for name in names)
+        self.trust = directory / "trust.toml"
+        self.trust.write_text(f'[servers]\n{trusted}[operators]\noperator = "{self._public("operator")}"\n')
+        self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(names, 11)}
+
+    def key(self, name: str) -> Path:
+        return self.directory / f"{name}.key"
+
+    def _public(self, name: str) -> str:
+        return keys.load_public(self.directory / f"{name}.key.pub")
+
+    # -- settings
+
+    def sds_settings(self, **changed: str) -> Path:
+        values = {"cluster": "small", "address": self.sds_address, "state_dir": str(self.directory / "sds")}
+        values |= {"key_file": str(self.key("sds")), "trust_file": str(self.trust)} | changed
+        return self._write("sds", "".join(f"{key} = {toml(value)}\n" for key, value in values.items()))
+
+    def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, **changed: str) -> Path:
+        """The settings of a server; `service` is what is at home there."""
+        values = {"cluster": "small", "name": name, "address": self.servers.get(name, ""), "state_dir": str(self.directory / name)}
+        values |= {"key_file": str(self.key(name))} | changed
+        text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
+        text += f"[sds]\naddress = {toml(self.sds_address)}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n"
+        if service is not None:
+            settings = {"name": "www", "fqdn": "www.test", "port": PORT, "start": WEB, "failback_delay_s": 0.5} | dict(service)
+            text += "[[service]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in settings.items())
+            text += f"environment = {{ PYTHONPATH = {toml(str(CHECKOUT))} }}\n"
+        return self._write(f"{name}-{next(self._numbers)}", text)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.directory / f"{name}.toml"
+        path.write_text(text)
+        return path
+
+    # -- processes
+
+    def start(self, kind: str, settings: Path) -> Part:
+        """`locum sds` or `locum agent` with these settings."""
+        part = Part(settings.stem, [kind, "--config", str(settings)], settings.with_suffix(".log"))
+        self.parts.append(part)
+        return part
+
+    def begin(self, service: Mapping[str, Any] | None = None) -> dict[str, Part]:
+        """The SDS and an agent for every server, www at home on the first of them."""
+        started = {"sds": self.start("sds", self.sds_settings())}
+        for number, name in enumerate(self.servers):
+            offered = service or {} if number == 0 else None
+            started[name] = self.start("agent", self.agent_settings(name, offered))
+        return started
+
+    def end(self) -> None:
+        """End whatever runs: the agents first, by SIGTERM twice, which makes them end at once."""
+        for kind in (False, True):
+            some = [part for part in self.parts if part.name.startswith("sds") is kind and part.process.poll() is None]
+            for part in some:
+                part.process.send_signal(signal.SIGTERM)
+            for part in some:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    part.process.wait(1.0)
+                if part.process.poll() is None:
+                    part.process.send_signal(signal.SIGTERM)
+            for part in some:
+                try:
+                    part.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    part.process.kill()
+                    part.process.wait()
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {part.name}\n{part.said()}" for part in self.parts)
+
+    # -- what an operator and a client see
+
+    def locum(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command about this cluster, to its end."""
+        options = ["--sds", self.sds_address, "--cluster", "small", "--key", str(self.key("operator"))]
+        return subprocess.run(
+            command(*words, *options, "--sds-key", str(self.directory / "sds.key.pub")),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any]:
+        result = self.locum("status", "--json")
+        assert result.returncode in (0, 3), result
+        found: dict[str, Any] = json.loads(result.stdout) if result.returncode == 0 else {"services": [], "servers": []}
+        return found
+
+    def service(self) -> dict[str, Any]:
+        """The row of www; empty while it is unknown."""
+        return next((row for row in self.status()["services"] if row["name"] == "www"), {})
+
+    def candidate(self, server: str) -> dict[str, Any]:
+        """What status says of this server as a candidate for www."""
+        return next((row for row in self.service().get("candidates", []) if row["server"] == server), {})
+
+    def history(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.locum("history", "--json").stdout.splitlines()]
+
+    def whoami(self, server: str) -> dict[str, Any] | None:
+        """What answers for www at this server's address."""
+        connection = http.client.HTTPConnection(self.servers[server], PORT, timeout=2)
+        try:
+            connection.request("GET", "/whoami")
+            told: dict[str, Any] = json.loads(connection.getresponse().read())
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return told
+
+    def served(self, server: str) -> dict[str, Any]:
+        """Wait until www answers there."""
+        return self._until(lambda: self.whoami(server))
+
+    def settled(self, holder: str, secondary: str | None = None) -> dict[str, Any]:
+        """Wait until this server holds www, with that secondary or any."""
+
+        def settled() -> dict[str, Any] | None:
+            row = self.service()
+            good = row.get("holder") == holder and row["state"] == "serving" and row["reason"] is None
+            return row if good and (row["secondary"] == secondary if secondary else row["secondary"]) else None
+
+        return self._until(settled)
+
+    def _until(self, condition: Any) -> Any:
+        try:
+            return until(condition, within_s=SOON_S, every_s=0.05)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.logs()}") from None
+
+
+@contextlib.contextmanager
+def listening(address: str, port: int) -> Any:
+    """A program of somebody else's on a port: this one."""
+    with socket.socket() as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((address, port))
+        door.listen()
+        yield door
