@@ -3,7 +3,7 @@
     Welcome --> Registration, repeated until the table answers it (P6)
     table   --> peers and candidates for the guard; moves that this server is to ask for (P15)
     Start   --> `Takeover` of that service
-    SIGTERM --> hand over, then exit
+    SIGTERM --> hand over, see others serve it, then exit
 
 Nothing here can make two servers serve: the guard and the SDS see to that.
 """
@@ -16,6 +16,7 @@ import msgspec
 
 from agent import channel
 from agent.choosing import Choosing, ChoosingSettings
+from agent.leaving import Leaving
 from agent.surroundings import SDS
 from agent.takeover import Checked, Named, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
@@ -105,7 +106,7 @@ class Running:
         self._ability = Ability(tuple(sorted(service.name for service in offer.services)), {})
         self._loadlevel = 0.0
         self._addresses: dict[str, str] = {}
-        self._draining = False
+        self._leaving: Leaving | None = None
         self._register_at = now
         self._loadlevel_at = now
         self._peers_said: dict[str, channel.PeerAddress] | None = None
@@ -144,6 +145,8 @@ class Running:
                 raise AssertionError(f"a runner gets no {event!r}")
         self._periodic(now)
         self._set_alarm()
+        if self._leaving is not None and self._leaving.may_go(self.table, now):
+            self._actions.append(Exit(0))
         return self._actions
 
     # -- the SDS
@@ -211,7 +214,7 @@ class Running:
             case channel.Welcome():
                 self._incarnation, self._answered = line.incarnation, False
                 self._register_at = self._loadlevel_at = now
-                if self._draining:
+                if self._leaving is not None:
                     self._say(channel.HandOver())
             case channel.Tell():
                 transition = line.transition
@@ -225,7 +228,8 @@ class Running:
                     )
                 )
             case channel.HandedOver():
-                self._actions.append(Exit(0))
+                if self._leaving is not None:
+                    self._leaving.handed_over(now)
             case channel.Backed():
                 self._backing[line.service] = Backing(line.secondary, line.changing)
                 if line.secondary in (NOBODY, ALONE):
@@ -260,8 +264,8 @@ class Running:
             self._register_at, self._answered = now, False
 
     def _terminate(self, now: float) -> None:
-        if not self._draining:
-            self._draining = True
+        if self._leaving is None:
+            self._leaving = Leaving(self._offer.name, self._backing.keys())
             self._register_at, self._answered = now, False
             self._say(channel.HandOver())
 
@@ -296,11 +300,13 @@ class Running:
             guards=offer.guards,
             lease_s=self._timing.lease_s,
             stop_s=self._timing.stop_s,
-            draining=self._draining,
+            draining=self._leaving is not None,
         )
 
     def _set_alarm(self) -> None:
         due = min((takeover.wake_at for takeover in self.takeovers.values()), default=NEVER)
+        if self._leaving is not None and self._leaving.until is not None:
+            due = min(due, self._leaving.until)
         if self._incarnation is not None:
             due = min(due, self._loadlevel_at)
             if not self._answered:

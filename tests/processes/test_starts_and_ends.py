@@ -21,8 +21,9 @@ def test_sigterm_hands_over_before_the_end(make_cluster: MakeCluster) -> None:
     parts = cluster.begin()
     before = cluster.settled("one", "two")
     parts["one"].process.send_signal(signal.SIGTERM)
-    assert parts["one"].ended() == 0, parts["one"].said()
     served = cluster.served("two")
+    assert parts["one"].process.poll() is None, "it has handed over before it is gone"
+    assert parts["one"].ended() == 0, parts["one"].said()
     assert served["epoch"] == before["epoch"] + 1
     kinds = [(event["kind"], event["server"]) for event in cluster.history() if event["service"] == "www"]
     released = kinds.index(("released", "one"))
