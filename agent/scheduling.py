@@ -70,7 +70,13 @@ def _class(preferred: Scheduling, flag: int, lacks: list[str]) -> Scheduling:
 
 
 def _lift_autogroup() -> None:
-    """Under autogroup scheduling nice counts only within a session: lift the session's group too (sched(7))."""
+    """Under autogroup scheduling nice counts only within a session: lift the session's group too (sched(7)).
+
+    But only a session that the agent leads, as under an init system.  Of any
+    other, a terminal's say, everything else would be lifted too, for good.
+    """
+    if os.getsid(0) not in (os.getpid(), os.getppid()):
+        return
     try:
         Path("/proc/self/autogroup").write_text(str(NICE))
     except OSError:

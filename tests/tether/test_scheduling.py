@@ -35,7 +35,7 @@ def in_child():
 
 def run(code: str, *prefix: str) -> dict[str, object]:
     argv = [*prefix, sys.executable, "-c", REPORT + code]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, cwd=ROOT, start_new_session=True)
     assert done.returncode == 0, done.stderr
     result: dict[str, object] = json.loads(done.stdout)
     return result
@@ -66,6 +66,21 @@ def test_threads_inherit_until_that_is_stopped() -> None:
 def test_nice_is_for_this_process_only() -> None:
     scheduling, here, child = run("f = scheduling.take('nice')\nprint(json.dumps([f.scheduling, now(), in_child()]))")
     assert scheduling == "nice" and here == [os.SCHED_OTHER, -20] and child == [os.SCHED_OTHER, 0]
+
+
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
+@needs_nice
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel has no autogroup scheduling")
+def test_nice_lifts_the_agents_own_session_and_no_other() -> None:
+    """A terminal from which an agent was started must not stay ahead of everything else when it has ended."""
+    group = "open('/proc/self/autogroup').read().split()[-1]"
+    lift = f"before = {group}\nscheduling.take('nice')\nprint(json.dumps([before, {group}]))"
+    assert run(lift) == ["0", "-20"]
+    # The leader of this session is `sh`, whose child is another `sh`, whose child takes the class.
+    deeper = ("sh", "-c", 'sh -c \'"$@"; true\' sh "$@"; true', "sh")
+    assert run(lift, *deeper) == ["0", "0"]
 
 
 def test_other_takes_no_class() -> None:
