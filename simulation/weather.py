@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bus.messages import Order
+from bus.values import is_server
 from simulation.world import SDS_HOST
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ class Storm:
             host.behaviour.rough = random.random() < 0.7
         self._deaths_every_s = random.choice(((1.0, 8.0), (3.0, 20.0)))
         calm_s = random.uniform(1.0, 4.0)
-        for fault in (self._cuts, self._deaths, self._pauses, self._small_deaths, self._loads, self._orders, self._store):
+        faults = [self._cuts, self._deaths, self._pauses, self._small_deaths, self._loads, self._orders, self._store]
+        if random.random() < 0.6:
+            faults.append(self._aimed)
+        for fault in faults:
             self._world.after(calm_s + random.uniform(0.0, 6.0), self._loop, fault)
 
     def end(self) -> None:
@@ -83,6 +87,26 @@ class Storm:
                 x, y = random.sample(everyone, 2)
                 network.cuts |= {(x, y)} if random.random() < 0.6 else {(x, y), (y, x)}
         return random.uniform(0.3, 7.0)
+
+    def _aimed(self) -> float:
+        """Some links between the three voters of one service fail while something changes."""
+        random, life, network = self._random, self._life, self._world.network
+        service = random.choice(life.services)
+        record = life.central.record(service)
+        if record is None or record.holder is None:
+            return random.uniform(0.3, 2.0)
+        voters = [SDS_HOST, record.holder, *([record.secondary] if is_server(record.secondary) else [])]
+        links = {(x, y) for x in voters for y in voters if x != y and random.random() < 0.4}
+        network.cuts |= links
+        self._world.after(random.uniform(0.2, 3.0) * life.timing.promise_s, network.cuts.difference_update, links)
+        change = random.random()
+        if change < 0.3 and is_server(record.secondary):
+            life.hosts[record.secondary].load(1.0)
+        elif change < 0.5:
+            life.central.order(Order(verb="move", service=service, server=random.choice(life.names)))
+        elif change < 0.7:
+            self._world.after(random.uniform(0.0, 0.5), self._kill_for, SDS_HOST, random.uniform(0.05, 0.8))
+        return random.uniform(0.5, 6.0)
 
     def _deaths(self) -> float:
         random = self._random
