@@ -163,9 +163,10 @@ class HandedOver(Line, frozen=True, kw_only=True):
 
 
 class Kill(Line, frozen=True, kw_only=True):
-    """SIGKILL every process of this service, verify, and answer `Gone`."""
+    """SIGKILL every process of this service, verify, and answer `Gone` with this number."""
 
     service: str
+    number: int
 
 
 class Until(Line, frozen=True, kw_only=True):
@@ -207,6 +208,7 @@ class Gone(Line, frozen=True, kw_only=True):
     """Verified: no process of this service is left."""
 
     service: str
+    number: int = 0  # of the newest order to kill that this answers; 0: the tether struck by itself
 
 
 class RunnerUp(Line, frozen=True, kw_only=True):

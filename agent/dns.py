@@ -52,7 +52,7 @@ from bus.config import ConfigError, DnsSettings
 RACES = 5
 """How often `point` reads again after another writer came first."""
 
-_EPOCH = re.compile(rb"locum-epoch=(\d{1,19})")
+_EPOCH = re.compile(rb"locum-epoch=(\d{1,15})")
 _EPOCH_MARK = b"locum-epoch="
 
 

@@ -34,6 +34,9 @@ from bus.step import LONG_AGO, NEVER, Note, Peer, Send
 from bus.timeline import Transition
 from bus.values import is_server
 
+LONGEST_PAUSE_S = 3.2
+"""The longest pause of the runner before it starts a service again in place (agent/takeover.py)."""
+
 
 class Duty:
     """Everything of one service on this server; `Guarding` owns one for each service."""
@@ -52,6 +55,8 @@ class Duty:
         self._pid: int | None = None
         self._start_after = LONG_AGO
         self._kill_at = NEVER
+        self._kill_number = 0  # of the newest order to kill: an older one's answer says nothing of what runs now
+        self._stopping_epoch = 0
         self._spawn_by = NEVER  # by then the runner must have begun a start that it was told of
         self._exited: channel.Exited | None = None
         self._until_said = LONG_AGO
@@ -181,14 +186,14 @@ class Duty:
             return
         stop_by = min(held.serve_until(), now + self._timing.lease_s)
         self._burned = max(self._burned, held.epoch)
-        self.holding = None
+        self.holding = self._exited = None
         message = Released(service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=why, failed=failed, seen_epoch=seen_epoch)
         self.releases[held.epoch] = Release(message, verified=self.run is Run.OFF)
         self._note("stopping", why, held.epoch)
         if self.run is Run.OFF:
             self._say(channel.Ended(service=self.service, epoch=held.epoch))
         elif self.run is Run.ON and orderly and self._around.runner_here and stop_by > now:
-            self.run, self._kill_at = Run.STOPPING, stop_by
+            self.run, self._kill_at, self._stopping_epoch = Run.STOPPING, stop_by, held.epoch
             self._say(channel.Stop(service=self.service, epoch=held.epoch, within_s=stop_by - now))
         elif self.run is not Run.KILLING:
             self._kill()
@@ -196,10 +201,13 @@ class Duty:
     def _kill(self) -> None:
         self.run, self._kill_at = Run.KILLING, NEVER
         self._until_said = LONG_AGO
-        self._around.emit(ToTether(channel.Kill(service=self.service)))
+        self._kill_number += 1
+        self._around.emit(ToTether(channel.Kill(service=self.service, number=self._kill_number)))
 
-    def _gone(self) -> None:
-        """The stop is verified."""
+    def _gone(self, line: channel.Gone, now: float) -> None:
+        """The stop is verified; unless this answers an order to kill that something newer was started after."""
+        if line.number and (self.run is not Run.KILLING or line.number != self._kill_number):
+            return
         was_up = self.run in (Run.ON, Run.STARTING)
         self.run, self._pid, self._kill_at, self._spawn_by = Run.OFF, None, NEVER, NEVER
         for release in self.releases.values():
@@ -211,6 +219,7 @@ class Duty:
             self._note("lapsed", "the tether ended it, since this guard was late")
         if held and exited and not held.lapsed:
             self.run = Run.STARTING
+            self._spawn_by = now + self._timing.runner_answer_s + LONGEST_PAUSE_S
             self._say(exited)
             return
         self._say(channel.Ended(service=self.service, epoch=held.epoch if held else self.epoch))
@@ -247,7 +256,7 @@ class Duty:
                 if self._holds(line.epoch) and self.run is Run.STARTING:
                     self.run = Run.ON
             case channel.Stopped():
-                if self.run is Run.STOPPING:
+                if self.run is Run.STOPPING and line.epoch == self._stopping_epoch:
                     self._kill()
             case channel.GiveUp():
                 if self._holds(line.epoch):
@@ -267,6 +276,7 @@ class Duty:
             self._say(channel.SpawnFailed(service=self.service, epoch=line.epoch, reason="no lease for it any more"))
             return
         self._spawn_by = NEVER
+        self._until_said = LONG_AGO  # the tether forgot it with the process before
         self._say_until(held.serve_until())
         self._around.emit(ToTether(line))
 
@@ -281,7 +291,7 @@ class Duty:
             case channel.Exited():
                 self._process_ended(line)
             case channel.Gone():
-                self._gone()
+                self._gone(line, now)
             case _:
                 pass
         self.tick(now)

@@ -12,15 +12,15 @@ import secrets
 import signal
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from agent import adoption, channel, scheduling
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
 from agent.incarnation import exceed, next_incarnation
 from agent.lines import LineError, LineSocket
-from agent.parts import MISCONFIGURED, REFUSED
+from agent.parts import MISCONFIGURED, PART_REFUSED
 from agent.surroundings import ToRunner, ToTether
-from bus.config import AgentConfig, ConfigError, Timing, parse
+from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import Trust, load_public, load_secret
 from bus.log import Log, take_over_logging
 from bus.polling import Poller
@@ -103,11 +103,14 @@ class Guard:
             events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
         dealers = [self._sds, *(line.dealer for line in self._lines.values())]
         for dealer in dealers:
-            events += [Received(Peer(header.sender, header.part, header.incarnation), message) for header, message in dealer.receive()]
+            part = "sds" if dealer is self._sds else "guard"
+            for header, message in dealer.receive():
+                if header.part == part:
+                    events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
         events += self._hear_tether()
         events += self._hear_runner()
         if self._tether.closed:
-            return REFUSED
+            return PART_REFUSED
         for event in events:
             code = self._step(event)
             if code is not None:
@@ -240,36 +243,36 @@ class Guard:
         if action.beyond >= self._header.incarnation:
             exceed(Path(self._config.state_dir), action.beyond)
             return AGAIN
-        return REFUSED
+        return PART_REFUSED
 
 
 def main() -> NoReturn:
-    """python -m agent.guard CONFIG --tether-fd N [--log text|json]"""
+    """python -m agent.guard CONFIG --tether-fd N --timing PRESET [--log text|json]"""
     parser = argparse.ArgumentParser(prog="python -m agent.guard")
     parser.add_argument("config")
     parser.add_argument("--tether-fd", type=int, required=True)
     parser.add_argument("--log", default="text")
+    parser.add_argument("--timing", choices=get_args(PresetName), required=True)
     options = parser.parse_args()
     tether = LineSocket.inherited(options.tether_fd)
     # At once: on its way out Python would close the line first, and the tether kills a guard that is mute, so that its status were lost.
-    os._exit(_be_guard(options.config, options.log, tether))
+    os._exit(_be_guard(options.config, options.log, Timing.named(options.timing), tether))
 
 
-def _be_guard(path: str, log_format: str, tether: LineSocket) -> int:
+def _be_guard(path: str, log_format: str, timing: Timing, tether: LineSocket) -> int:
     log = Log("", "guard", log_format)
     try:
         config = parse(Path(path).read_text(), AgentConfig, path)
         log = Log(config.name, "guard", log_format)
         take_over_logging(log)
         in_force = scheduling.take("fifo", threads_inherit=True)
-        timing = Timing.preset(config.timing, in_force.scheduling)
         guard = Guard(config, tether, timing, log)
     except ConfigError as error:
         log(str(error))
         return MISCONFIGURED
     except (BindError, OSError) as error:
         log(str(error))
-        return REFUSED
+        return PART_REFUSED
     if in_force.scheduling != "other":
         scheduling.stop_inheritance()
     end_all = adoption.end_all_after_tether(adoption.identity(config), lambda: guard.pids)

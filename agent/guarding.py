@@ -16,7 +16,18 @@ from agent import channel
 from agent.duty import Duty
 from agent.surroundings import SDS, Run, Surroundings, ToRunner
 from bus.config import Timing
-from bus.messages import AreYouThere, Epochs, Message, Rejection, Report
+from bus.messages import (
+    AreYouThere,
+    Epochs,
+    Grant,
+    Message,
+    Recorded,
+    Refusal,
+    Rejection,
+    ReleaseAcknowledged,
+    Renewed,
+    Report,
+)
 from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.values import Hold
@@ -43,6 +54,13 @@ class Quit(msgspec.Struct, frozen=True):
 
     reason: str
     beyond: int = 0
+
+
+HAND_OVER_S = 12.0
+"""An agent that ends gives up what nobody took by then; its tether waits a little longer."""
+
+FROM_SDS = (Epochs, AreYouThere, Rejection, Grant, Refusal, Renewed, Recorded, ReleaseAcknowledged)
+"""What only the SDS may say."""
 
 
 class Guarding:
@@ -120,8 +138,11 @@ class Guarding:
     # -- messages
 
     def _receive(self, sender: Peer, message: Message, now: float) -> None:
+        if isinstance(message, FROM_SDS) and sender.part != "sds":
+            return
         if sender.part == "sds":
             if sender.incarnation < self._around.knows:
+                self._refused(f"an SDS of incarnation {sender.incarnation} speaks, {self._around.knows} was heard before: not believed")
                 return
             if sender.incarnation > self._around.knows:
                 self._around.knows = sender.incarnation
@@ -131,7 +152,7 @@ class Guarding:
             case Epochs():
                 self._epochs(message, now)
             case AreYouThere():
-                self._report(now)
+                self._report(now, message.challenge)
             case Rejection():
                 self._rejected(message)
             case _:
@@ -151,11 +172,16 @@ class Guarding:
         """Only an SDS that knows us better ends us; one that cannot talk to us must not stop what we hold."""
         if message.code in ("stale-incarnation", "name-taken"):
             self._emit(Quit(message.text, message.highest))
-        elif message.text != self._refused_for:
-            self._refused_for = message.text
-            self._emit(Note(Transition(kind="refused", server=self._around.name, text=message.text)))
+        else:
+            self._refused(message.text)
 
-    def _report(self, now: float) -> None:
+    def _refused(self, text: str) -> None:
+        """Once, not at every repetition."""
+        if text != self._refused_for:
+            self._refused_for = text
+            self._emit(Note(Transition(kind="refused", server=self._around.name, text=text)))
+
+    def _report(self, now: float, answers: int = 0) -> None:
         self._report_at = now + (self._timing.loadlevel_s if self._around.known else self._timing.promise_s / 3)
         holds = tuple(
             Hold(
@@ -168,14 +194,17 @@ class Guarding:
             for duty in self.duties.values()
             if duty.holding
         )
-        self._emit(Send(SDS, Report(knows=self._around.knows, holds=holds, running_s=now - self._began_at)))
+        stands_in = tuple(duty.service for duty in self.duties.values() if duty.standing_in.role)
+        running_s = now - self._began_at
+        report = Report(knows=self._around.knows, holds=holds, stands_in=stands_in, answers=answers, running_s=running_s)
+        self._emit(Send(SDS, report))
 
     # -- runner and tether
 
     def _from_runner(self, line: channel.Line, now: float) -> None:
         match line:
             case channel.HandOver():
-                self._hand_over_by = now + max(16 * self._timing.promise_s, 4.0)
+                self._hand_over_by = now + min(max(16 * self._timing.promise_s, 4.0), HAND_OVER_S)
                 self._hand_over(self._hand_over_by, now)
             case channel.Peers():
                 pass

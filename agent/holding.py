@@ -117,9 +117,9 @@ class Holding:
         """A candidate or the secondary promised."""
         if message.nonce != self._nonce or not self.leases.acknowledged(message.beat, sender, now, earns=not self.lapsed):
             return
-        for change in self.undecided.values():
-            if change.secondary == sender:
-                change.acknowledged = True
+        change = self.undecided.get(message.number)
+        if change is not None and change.secondary == sender:
+            change.acknowledged = True
 
     def renewed(self, message: Renewed, now: float, stopped: bool) -> bool:
         """W promised.  True if that ended a lapse, for which the stop must have been verified."""

@@ -120,7 +120,7 @@ class _Service:
     def __init__(self) -> None:
         self.state: Literal["none", "starting", "running", "ended", "killing"] = "none"
         self.epoch = 0  # the highest seen; never forgotten
-        self.ordered = False  # it was the guard that had it killed
+        self.ordered = 0  # the number of the guard's order to kill it; 0 if there was none
         self.until_at: float | None = None
         self.again_at = NEVER
         self.again_s = FIRST_AGAIN_S
@@ -169,7 +169,7 @@ class Leash:
             case Spawn() if self._guard:
                 return self._spawn(event, now)
             case Kill() if self._guard:
-                self._service(event.service).ordered = True
+                self._service(event.service).ordered = event.number
                 return self._kill_at_once((event.service,), now)
             case ProcessStarted():
                 return self._started(event)
@@ -203,7 +203,7 @@ class Leash:
             reason = f"epoch {service.epoch} of it has not been killed, and processes of it may be left"
         if reason:
             return self._say(SpawnFailed(service=spawn.service, epoch=spawn.epoch, reason=reason))
-        service.state, service.epoch, service.ordered = "starting", spawn.epoch, False
+        service.state, service.epoch, service.ordered = "starting", spawn.epoch, 0
         if service.until_at is None or service.until_at <= now:
             service.until_at = now + self._lease_s  # a spawn is said under a lease, which ends by then
         return [Launch(spawn)]
@@ -281,5 +281,6 @@ class Leash:
         service = self._service(name)
         if service.state != "killing":
             return []
-        service.state, service.until_at, service.ordered = "none", None, False
-        return self._say(Gone(service=name))
+        number = service.ordered
+        service.state, service.until_at, service.ordered = "none", None, 0
+        return self._say(Gone(service=name, number=number))

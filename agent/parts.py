@@ -17,20 +17,23 @@ Commands = Callable[[PartName, int], tuple[str, ...]]
 """The argument vector of a part, from its name and the descriptor of its line."""
 
 STOOD_S = 10.0
-"""A part that ends with status 1 before one of its kind lived this long has refused to start, and would again."""
+"""A part that refuses to start before one of its kind lived this long would refuse again."""
 
 _BURST, _BURST_S, _PAUSE_S = 5, 10.0, 1.0
 
 REFUSED, MISCONFIGURED = 1, 2
-"""Exit statuses that a part shares with the agent (DESIGN section 9)."""
+"""Exit statuses of an agent (DESIGN section 9); a part too ends with 2 for a config that cannot be used."""
+
+PART_REFUSED = 77
+"""Exit status of a part that must not start again; 1 is what Python gives to a crash."""
 
 
-def commands_for(path: str, log_format: str) -> Commands:
+def commands_for(path: str, log_format: str, timing: str) -> Commands:
     """The real parts: `python -m agent.guard CONFIG --tether-fd N`, `python -m agent.runner CONFIG --guard-fd N`."""
 
     def command(name: PartName, fd: int) -> tuple[str, ...]:
         option = "--tether-fd" if name == "guard" else "--guard-fd"
-        return (sys.executable, "-m", f"agent.{name}", path, option, str(fd), "--log", log_format)
+        return (sys.executable, "-m", f"agent.{name}", path, option, str(fd), "--log", log_format, "--timing", timing)
 
     return command
 
@@ -58,8 +61,8 @@ class Part:
         self.start_at = now
         if len(self._deaths) > _BURST and now - self._deaths[0] < _BURST_S:
             self.start_at = now + _PAUSE_S
-        if code == MISCONFIGURED or (code == REFUSED and not self._stood):
-            return code
+        if code == MISCONFIGURED or (code == PART_REFUSED and not self._stood):
+            return MISCONFIGURED if code == MISCONFIGURED else REFUSED
         return None
 
     def postpone(self, now: float) -> None:

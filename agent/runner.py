@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -24,10 +24,10 @@ from agent.choosing import ChoosingSettings
 from agent.drivers.command import CommandDriver
 from agent.lines import LineError, LineSocket
 from agent.load import Load, agent_reader
-from agent.parts import MISCONFIGURED, REFUSED
+from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.running import Ability, Exit, FromGuard, Loaded, LookedUp, Offer, Running, ServicesChanged, Terminate
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
-from bus.config import AgentConfig, ConfigError, Timing, parse
+from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import load_public, load_secret
 from bus.log import Log, take_over_logging
 from bus.messages import Rejection
@@ -275,15 +275,17 @@ class Runner:
         wanted = self._config.backs_up
         if wanted is not None and definition.name not in wanted and definition.home != self._config.name:
             return "its owner does not want it here: it is not in backs_up"
-        return self._driver.why_not(definition)
+        takeover = self._machine.takeovers.get(definition.name)
+        return self._driver.why_not(definition, ours=takeover is not None and takeover.order is not None)
 
 
 def main() -> int:
-    """python -m agent.runner CONFIG --guard-fd N [--log text|json]"""
+    """python -m agent.runner CONFIG --guard-fd N --timing PRESET [--log text|json]"""
     parser = argparse.ArgumentParser(prog="python -m agent.runner")
     parser.add_argument("config")
     parser.add_argument("--guard-fd", type=int, required=True)
     parser.add_argument("--log", default="text")
+    parser.add_argument("--timing", choices=get_args(PresetName), required=True)
     options = parser.parse_args()
     log = Log("", "runner", options.log)
     try:
@@ -291,7 +293,7 @@ def main() -> int:
         log = Log(config.name, "runner", options.log)
         take_over_logging(log)
         in_force = scheduling.probe()
-        timing = Timing.preset(config.timing, in_force)
+        timing = Timing.named(options.timing)
         guard = LineSocket.inherited(options.guard_fd)
         runner = Runner(config, guard, timing, (f"timing-{timing.name}", f"sched-{in_force}", "tether"), log)
     except ConfigError as error:
@@ -299,7 +301,7 @@ def main() -> int:
         return MISCONFIGURED
     except OSError as error:
         log(str(error))
-        return REFUSED
+        return PART_REFUSED
     return asyncio.run(runner.run())
 
 

@@ -27,6 +27,9 @@ CHECK_EVERY_S = 0.02
 WATCH_EVERY_S = 1.0
 """Between two checks of a service that serves."""
 
+SHORTEST_PAUSE_S = 0.05
+"""Before a second start in place; doubled with each further one, 64 times at most."""
+
 FAILED_CHECKS = 3
 """So many refusals in a row, while it serves, and its process is killed and started anew."""
 
@@ -218,7 +221,7 @@ class Takeover:
         )
 
     def _spawned(self, event: channel.Spawned, now: float) -> None:
-        if self.stage is Stage.STARTING:
+        if self.stage in (Stage.SURVEYING, Stage.STARTING):  # SURVEYING: the runner before this one had asked for it
             self._pid = event.pid
             self.stage, self._next_check_at = Stage.CHECKING, now
 
@@ -272,7 +275,7 @@ class Takeover:
         self._deadline = now + order.definition.start_limit_s
         self.stage, self._next_check_at = Stage.STARTING, NEVER
         immediately = len(recent) <= 1
-        self._respawn_at = now if immediately else now + 0.05 * 2 ** min(len(recent), 6)
+        self._respawn_at = now if immediately else now + SHORTEST_PAUSE_S * 2 ** min(len(recent), 6)
 
     def _give_up(self, reason: str, seen_epoch: int = 0) -> None:
         order = self.order

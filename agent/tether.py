@@ -79,7 +79,7 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
     kernel.name_process("locum-tether")
     gc.freeze()
     try:
-        return Parent(config, timing, commands or commands_for(path, log_format), log).run()
+        return Parent(config, timing, commands or commands_for(path, log_format, timing.name), log).run()
     finally:
         os.close(lock)
 

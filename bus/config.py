@@ -105,6 +105,12 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return cls(name="wan", needs="nothing", beat_s=0.5, lease_s=2.0, stop_s=1.0, tick_s=0.02, loadlevel_s=1.0)
 
     @classmethod
+    def named(cls, name: PresetName) -> Timing:
+        """The preset of that name, whatever this host can give: for parts to which it was handed down."""
+        timing: Timing = getattr(cls, name)()
+        return timing
+
+    @classmethod
     def preset(cls, name: TimingName, scheduling: Scheduling) -> Timing:
         """The preset of that name; `auto` by the scheduling class in force (R3).
 
@@ -113,7 +119,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         """
         if name == "auto":
             name = "calm" if scheduling == "other" else "lan"
-        timing: Timing = getattr(cls, name)()
+        timing = cls.named(name)
         if timing.needs == "SCHED_FIFO" and scheduling != "fifo":
             raise ConfigError(f'timing = "{name}" needs SCHED_FIFO, which is not to be had here: use "calm", or run as root')
         if timing.needs == "SCHED_FIFO or nice -20" and scheduling == "other":
@@ -121,7 +127,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return timing
 
 
-TimingName = Literal["auto", "fast", "lan", "calm", "wan"]
+PresetName = Literal["fast", "lan", "calm", "wan"]
+TimingName = Literal["auto", PresetName]
 Scheduling = Literal["fifo", "nice", "other"]
 
 

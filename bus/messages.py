@@ -79,6 +79,8 @@ class Report(Message, frozen=True, kw_only=True):
 
     knows: Count
     holds: tuple[Hold, ...] = ()
+    stands_in: tuple[Name, ...] = ()  # the services whose secondary it is
+    answers: Count = 0  # the challenge that this answers
     running_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # by its own clock, since it started: only the rate is looked at (R2)
 
 
@@ -91,6 +93,8 @@ class Epochs(Message, frozen=True, kw_only=True):
 
 class AreYouThere(Message, frozen=True, kw_only=True):
     """SDS to guard: another speaks in your name; answer with a report. R20."""
+
+    challenge: Count  # the report must name it: words sent before prove nothing
 
 
 class Rejection(Message, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -59,6 +59,7 @@ class Roster(Protocol):
     def incarnation(self, name: str) -> int: ...
     def timing_of(self, name: str) -> tuple[float, float]: ...
     def heard_at(self, name: str) -> float: ...
+    def everyone(self) -> list[str]: ...
     def ranked(self) -> list[str]: ...
     def lost(self, name: str) -> None: ...
 
@@ -68,6 +69,16 @@ class Failure(msgspec.Struct, frozen=True):
 
     count: int
     retry_at: float
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a grant is made, and what it means for promises."""
+
+    why: str
+    question: int = 0  # that it answers; 0: none
+    clean: bool = True  # the holder before is known to have stopped, or nobody's promise stands for it
+    timing: tuple[float, float] | None = None  # H and S of the asker; those it registered with if None
+    evidence: dict[str, Any] = {}
 
 
 LONGEST_BACK_OFF_S = 30.0
@@ -84,7 +95,7 @@ class Case:
         self.epoch_floor = max(record.epoch, high_water.epoch if high_water else 0)
         self.under_way: tuple[Record, Callable[[float], None]] | None = None
         self.retry_at = LONG_AGO
-        self.used = True  # the holder has renewed under this grant
+        self.used = not (record.state == "held" and record.number == 0)  # the holder has renewed, or must hear it again
         self.question = 0  # that the grant answered
         self.clean = False
         self.repeat_at = LONG_AGO
@@ -92,11 +103,18 @@ class Case:
         self.failures: dict[str, Failure] = {}  # servers that could not run it
         self.refused: dict[tuple[str, int], int] = {}  # by server and incarnation: the highest refused question
         self.suspects: set[str] | None = None  # who must report before the record is trusted
+        self.vouched: set[str] = set()  # servers that an operator declared dead (R13)
+        self.wanted: ServiceDefinition | None = None  # what the home last said, until it is proposed
         self.suspicion_told = False
         self.trust_after = LONG_AGO
         self.given_up = False  # the holder on a suspect record says that it holds nothing
         if high_water and record.version < high_water.version:
             self.suspects = {name for name in (record.holder, record.secondary) if name and is_server(name)}
+
+    def may_try(self, server: str, now: float) -> bool:
+        """Whether this server has not just failed to run the service."""
+        failure = self.failures.get(server)
+        return failure is None or failure.retry_at <= now
 
     @property
     def closed(self) -> bool:

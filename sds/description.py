@@ -27,7 +27,7 @@ from sds.status import Since, priorities, server_row, server_status, service_row
 from sds.table import TableOfAll
 from sds.witness import Witness
 
-SEQ_STEP = 1_000_000
+SEQ_STEP = 2**32
 """Each incarnation of the SDS numbers its updates above those of the one before."""
 
 
@@ -35,6 +35,12 @@ class Publish(msgspec.Struct, frozen=True):
     """Send this to all subscribers; it may be lost."""
 
     update: TableUpdate
+
+
+class Outlived(msgspec.Struct, frozen=True):
+    """A server has heard a later SDS than this one is: its state was lost, and it must start again above that number (R18)."""
+
+    incarnation: int
 
 
 class WriteServer(msgspec.Struct, frozen=True):
@@ -66,12 +72,12 @@ class ServiceDescription:
         now: float,
     ) -> None:
         self._cluster = cluster
+        self._incarnation = incarnation
         self._timing = timing
         self._public_key_of = public_key_of
         self.membership = Membership({server.name: server for server in servers}, timing)
         records = list(records)
-        fresh = not records and not high_water
-        quiet_until = now if fresh else now + self.membership.longest_promise_s()
+        quiet_until = now + self.membership.longest_promise_s()
         self.witness = Witness(records, high_water, self, timing, incarnation, draw, quiet_until)
         self.moves = Moves()
         self.table = TableOfAll(incarnation * SEQ_STEP)
@@ -113,17 +119,21 @@ class ServiceDescription:
         match message:
             case Report():
                 self.membership.reported(sender, message, now)
+                if message.knows > self._incarnation:
+                    return [Outlived(message.knows)]
                 actions += self.witness.receive(sender, message, now)
                 epochs = {name: case.record.epoch for name, case in self.witness.cases.items()}
                 actions.append(Send(sender, Epochs(incarnation=sender.incarnation, epochs=epochs)))
                 if any(isinstance(action, Note) for action in actions):
+                    self.witness.forgive(sender.name)
                     actions.append(WriteServer(self.membership.servers[sender.name]))
             case Registration():
                 actions += self._register(sender, message, now)
             case Loadlevel():
+                current = message.seq == self.table.seq
                 self.membership.loaded(sender, message)
                 actions += self._publish(now)
-                if message.seq != self.table.seq:
+                if not current:
                     actions.append(Send(sender, self.table.whole(0)))
             case TableRequest():
                 actions.append(Send(sender, self.table.whole(0)))
@@ -180,7 +190,7 @@ class ServiceDescription:
             self._look_at = now + self._timing.loadlevel_s / 2
             actions += self.membership.silences(now)
             actions += self.moves.step(self, now)
-            actions += [WriteServer(self.membership.servers[name]) for name in sorted(self._unsaved)]
+            actions += [WriteServer(self.membership.save_again(name)) for name in sorted(self._unsaved)]
             self._unsaved.clear()
             actions += self._publish(now)
             if now >= self._beacon_at:
@@ -218,6 +228,10 @@ class ServiceDescription:
         """For the witness."""
         return self.membership.heard_at(name)
 
+    def everyone(self) -> list[str]:
+        """For the witness: every server that ever registered."""
+        return sorted(self.membership.servers)
+
     def ranked(self) -> list[str]:
         """All servers, lowest priority first, ties by name (P8)."""
         ranks = priorities(self.membership, self.witness)
@@ -241,7 +255,7 @@ class ServiceDescription:
             holder = record.holder if record.state == "held" else None
             server = self.membership.servers.get(holder or "")
             presence = self.membership.presence.get(holder or "")
-            able = [s for s in ranked if s != holder and self.membership.why_not(s, name, now) is None]
+            able = [s for s in ranked if s != holder and self.membership.why_not(s, name, now) is None and case.may_try(s, now)]
             serving = bool(presence and presence.serving.get(name) == record.epoch and holder and self.is_up(holder, now))
             found.append(Situation(record.definition, holder, serving, bool(server and server.drained), tuple(able)))
         return found
@@ -256,7 +270,7 @@ class ServiceDescription:
         actions: list[Any] = []
         if order.verb == "move":
             target = server or self._best_target(order.service or "", now)
-            self.moves.order(order.service or "", target)
+            self.moves.order(order.service or "", target, now)
             text = f"{order.service} is being moved to {target}"
         elif order.verb == "confirm-dead":
             actions.append(Note(Transition(kind="confirmed-dead", server=server, text="an operator vouches for it")))
@@ -281,8 +295,9 @@ class ServiceDescription:
         server = self.membership.servers.get(order.server or "")
         if server is None:
             return f"there is no server {order.server!r}: the servers are {', '.join(sorted(self.membership.servers)) or 'none'}"
-        if order.verb == "confirm-dead" and self.membership.is_up(server.name, now):
-            return f"{server.name} is alive: it was heard {now - self.heard_at(server.name):.1f} s ago"
+        heard_s = now - self.heard_at(server.name)
+        if order.verb == "confirm-dead" and heard_s < max(self._timing.silent_s, self.membership.longest_promise_s()):
+            return f"{server.name} is alive: its guard was heard {heard_s:.1f} s ago"
         if order.verb in ("drain", "resume") and server.drained == (order.verb == "drain"):
             return f"{server.name} is {'already drained' if server.drained else 'not drained'}"
         return None

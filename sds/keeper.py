@@ -7,7 +7,6 @@ that `appendfsync always` costs one flush for many grants (R18).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -18,7 +17,7 @@ from sds.store import Event, Loaded, Row, Store, StoreError
 from sds.valkey import Valkey
 
 KEPT_EVENTS = 10_000
-"""Events that wait for a store that is away; older ones are dropped, and that is said."""
+"""Events that wait for a store that is away; further ones are dropped, and that is said."""
 
 RETRY_S = 0.5
 """Between two attempts to reach a store that is away."""
@@ -43,7 +42,8 @@ class Keeper:
         self._say = say
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._rows: list[Row] = []
-        self._events: deque[bytes] = deque(maxlen=KEPT_EVENTS)
+        self._events: list[bytes] = []
+        self._dropped = 0
         self._wanted = asyncio.Event()
         self._trouble: str | None = None
         self.done: Callable[[Outcome], None] = lambda _: None
@@ -57,7 +57,10 @@ class Keeper:
 
     def append(self, event: bytes) -> None:
         """Add to the history, now or when the store is back."""
-        self._events.append(event)
+        if len(self._events) < KEPT_EVENTS:
+            self._events.append(event)
+        else:
+            self._dropped += 1
         self._wanted.set()
 
     async def events(self, limit: int) -> tuple[Event, ...]:
@@ -109,14 +112,16 @@ class Keeper:
 
     async def _write_events(self) -> None:
         events = list(self._events)
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            self._say(f"{dropped} events were dropped while the store was away")
         try:
             await self._in_thread(lambda: self._store.append_events(events, self._history_limit))
         except StoreError as error:
             self._report(str(error))
             return
         self._report(None)
-        for _ in events:
-            self._events.popleft()
+        del self._events[: len(events)]
 
     async def _look_after(self) -> None:
         """An embedded store that ended is started anew; what waits for a store is tried again."""
@@ -140,6 +145,6 @@ class Keeper:
         self._trouble = trouble
 
 
-def load(store: Store) -> tuple[Loaded, int]:
-    """What is on record, and this SDS's incarnation.  Raises `StoreError`."""
-    return store.load(), store.next_incarnation()
+def load(store: Store, beyond: int = 0) -> tuple[Loaded, int]:
+    """What is on record, and this SDS's incarnation, above `beyond`.  Raises `StoreError`."""
+    return store.load(), store.next_incarnation(beyond)

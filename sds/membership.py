@@ -44,6 +44,8 @@ class Presence(msgspec.Struct):
     names: dict[str, str] = {}
     challenger: Peer | None = None
     challenged_at: float = LONG_AGO
+    challenge: int = 0
+    stands_in: frozenset[str] = frozenset()
     told_silent: bool = True
 
 
@@ -75,6 +77,10 @@ class Membership:
         """When the guard last said anything."""
         presence = self.presence.get(name)
         return presence.guard_heard_at if presence else LONG_AGO
+
+    def stands_in(self, name: str, service: str, now: float) -> bool:
+        """Whether this server is heard, and says that it is the service's secondary."""
+        return self.is_up(name, now) and service in self.presence[name].stands_in
 
     def lost(self, name: str) -> None:
         """Its secondary and the SDS agree that it is silent: it counts as such until it is heard anew."""
@@ -133,9 +139,9 @@ class Membership:
         if server is not None and sender.incarnation < server.incarnation:
             return False, self._refuse_stale(sender, server)
         if server is not None and sender.incarnation == server.incarnation:
-            actions = self._refuse_challenger(server, presence)
             self._heard(sender, presence, now)
-            return True, actions
+            answered = isinstance(message, Report) and presence.challenger is not None and message.answers == presence.challenge
+            return True, self._refuse_challenger(server, presence) if answered else []
         if sender.part != "guard" or not isinstance(message, Report):
             return False, []
         return self._newcomer(sender, server, presence, now)
@@ -157,7 +163,7 @@ class Membership:
         return [Send(sender, Rejection(code="stale-incarnation", text=text, highest=server.incarnation))]
 
     def _refuse_challenger(self, server: Server, presence: Presence) -> list[Any]:
-        """The old incarnation spoke while a new one waited: two live servers have one name."""
+        """The old incarnation answered the challenge: two live servers have one name."""
         challenger, presence.challenger = presence.challenger, None
         if challenger is None:
             return []
@@ -168,13 +174,13 @@ class Membership:
 
     def _newcomer(self, sender: Peer, server: Server | None, presence: Presence, now: float) -> tuple[bool, list[Any]]:
         if server is not None and presence.challenger != sender:
-            presence.challenger, presence.challenged_at = sender, now
-            return False, [Send(Peer(server.name, "guard", server.incarnation), AreYouThere())]
+            presence.challenger, presence.challenged_at, presence.challenge = sender, now, int(now * 1e6)
+            return False, [Send(Peer(server.name, "guard", server.incarnation), AreYouThere(challenge=presence.challenge))]
         if server is not None and now - presence.challenged_at <= self.longest_promise_s():
             return False, []
         presence.challenger = None
         presence.guard_heard_at, presence.runner_heard_at = now, LONG_AGO
-        presence.serving, presence.up_since = {}, now
+        presence.serving, presence.stands_in, presence.up_since = {}, frozenset(), now
         kind = "returned" if server else "registered"
         old = server or Server(name=sender.name, incarnation=0)
         self.servers[sender.name] = msgspec.structs.replace(old, incarnation=sender.incarnation, version=old.version + 1)
@@ -197,6 +203,12 @@ class Membership:
     def reported(self, sender: Peer, message: Report, now: float) -> None:
         """A report of the admitted incarnation: how its clock runs (R2)."""
         self._clocks.heard(sender.name, sender.incarnation, message.running_s, now)
+        self.presence[sender.name].stands_in = frozenset(message.stands_in)
+
+    def save_again(self, name: str) -> Server:
+        """The row of this server, to be stored under a version of its own."""
+        server = self.servers[name] = msgspec.structs.replace(self.servers[name], version=self.servers[name].version + 1)
+        return server
 
     def loaded(self, sender: Peer, message: Loadlevel) -> None:
         """A loadlevel: P9."""

@@ -60,15 +60,16 @@ class Moves:
 
     def __init__(self) -> None:
         self.wishes: dict[str, Wish] = {}
-        self._ordered: dict[str, str] = {}
+        self._ordered: dict[str, tuple[str, float]] = {}  # by service: the target, and until when it is tried
+        self._left_home_at: dict[str, float] = {}
         self._back_off: dict[str, int] = {}
         self._home_since: dict[str, float] = {}  # since when a service is at home
         self._not_before: dict[str, float] = {}
         self._pinned_until: dict[str, float] = {}
 
-    def order(self, service: str, target: str) -> None:
+    def order(self, service: str, target: str, now: float) -> None:
         """An operator wants it there.  One-shot: it pins nothing."""
-        self._ordered[service] = target
+        self._ordered[service] = (target, now + MOVE_LIMIT_S)
 
     def step(self, cluster: Cluster, now: float) -> list[Any]:
         """Begin, end and withdraw moves."""
@@ -96,6 +97,7 @@ class Moves:
             if now - self._home_since[name] > window_s:
                 self._back_off.pop(name, None)
         elif name in self._home_since:
+            self._left_home_at[name] = now
             stayed_s = now - self._home_since.pop(name)
             if stayed_s < window_s:
                 self._back_off[name] = min(2 * self._back_off.get(name, 1), LONGEST_BACK_OFF)
@@ -118,8 +120,10 @@ class Moves:
         name = situation.definition.name
         if not situation.serving or situation.holder is None:
             return []
-        ordered = self._ordered.pop(name, None)
-        if ordered is not None and ordered in situation.candidates:
+        ordered, until = self._ordered.get(name, ("", LONG_AGO))
+        if ordered in situation.candidates or now > until:
+            self._ordered.pop(name, None)
+        if ordered in situation.candidates and now <= until:
             self._pinned_until[name] = now + PIN_S
             return self._wish(situation, ordered, "an operator asked for it", now)
         if now < self._not_before.get(name, LONG_AGO):
@@ -136,7 +140,7 @@ class Moves:
         if now < self._pinned_until.get(definition.name, LONG_AGO) and cluster.up_since(home) < self._pinned_until[definition.name] - PIN_S:
             return []
         delay_s = definition.failback_delay_s * self._back_off.get(definition.name, 1)
-        if now - cluster.up_since(home) < delay_s:
+        if now - max(cluster.up_since(home), self._left_home_at.get(definition.name, LONG_AGO)) < delay_s:
             return []
         return self._wish(situation, home, f"{home} is its home and up for {now - cluster.up_since(home):.1f} s", now)
 

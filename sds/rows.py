@@ -77,8 +77,8 @@ class AnyStore(Protocol):
     def events(self, limit: int) -> tuple[Event, ...]:
         """The newest `limit` events, oldest first."""
 
-    def next_incarnation(self) -> int:
-        """A number above every one that this returned before, durable (R18)."""
+    def next_incarnation(self, beyond: int = 0) -> int:
+        """A number above `beyond` and every one that this returned before, durable (R18)."""
 
     def close(self) -> None:
         """Let go of connections."""

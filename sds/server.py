@@ -28,7 +28,7 @@ from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.wire import Header
 from sds.case import Record, Write, WriteFailed, Written
-from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
+from sds.description import Outlived, Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.keeper import Keeper, Outcome, load
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
@@ -75,6 +75,8 @@ class SdsServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._code = 0
+        self.outlived = 0
+        """The later incarnation that a server has heard, if this one must give way to it."""
         self._poller = AsyncPoller()
         keeper.done = self._stored
         self._note(Transition(kind="sds-started", server=config.name, text=f"incarnation {incarnation}"))
@@ -97,6 +99,9 @@ class SdsServer:
         for task in list(self._tasks):
             task.cancel()
         await self._keeper.close()
+        for socket in (self._router, self._publisher):
+            socket.close()
+        self._poller.close()
         return self._code
 
     def _stop(self) -> None:
@@ -169,6 +174,13 @@ class SdsServer:
                     self._keeper.write(Row("server", server.name, server.version, 0, msgspec.msgpack.encode(server)))
                 case Note():
                     self._note(action.transition)
+                case Outlived():
+                    self._log(
+                        f"a server has heard incarnation {action.incarnation} of this SDS, this is an earlier one: its state was lost "
+                        "or restored from a backup; starting again above that number, and asking every server what it holds"
+                    )
+                    self.outlived = action.incarnation
+                    self._stop()
                 case _:
                     raise AssertionError(f"no such action: {action!r}")
         self._poller.poke()
@@ -190,26 +202,22 @@ class SdsServer:
             "text": transition.text,
             "evidence": transition.evidence,
         }
-        self._keeper.append(msgspec.json.encode(event))
+        try:
+            self._keeper.append(msgspec.json.encode(event))
+        except (TypeError, ValueError, RecursionError):  # evidence is a peer's, and may be no JSON
+            self._keeper.append(msgspec.json.encode(event | {"evidence": {}}))
 
 
 def main(config: SdsConfig, log_format: str = "text") -> int:
     """Be the SDS of this cluster; the exit status: 0 ended as asked, 1 refused, 2 the config cannot be used."""
     log = Log(config.name, "sds", log_format)
     take_over_logging(log)
-    valkey: Valkey | None = None
+    valkey = Valkey(Path(config.state_dir)) if config.store == "embedded" else None
     try:
         Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         load_secret(Path(config.key_file))
         Trust.load(Path(config.trust_file))
-        url = config.store
-        if config.store == "embedded":
-            valkey = Valkey(Path(config.state_dir))
-            valkey.start()
-            url = valkey.url
-        store = Store(url, config.cluster, Path(config.state_dir) / "high-water.json")
-        loaded, incarnation = load(store)
-        return asyncio.run(_serve(config, store, valkey, loaded, incarnation, log))
+        return _live(config, valkey, log)
     except ConfigError as error:
         log(str(error))
         return MISCONFIGURED
@@ -217,14 +225,31 @@ def main(config: SdsConfig, log_format: str = "text") -> int:
         log(str(error))
     except OSError as error:
         log(f"{error.filename or config.state_dir}: {error.strerror}: give a state_dir that can be written")
-    if valkey is not None:
-        valkey.stop()
+    finally:
+        if valkey is not None:
+            valkey.stop()
     return REFUSED
 
 
-async def _serve(config: SdsConfig, store: Store, valkey: Valkey | None, loaded: Loaded, incarnation: int, log: Log) -> int:
+def _live(config: SdsConfig, valkey: Valkey | None, log: Log) -> int:
+    """One incarnation after another, as long as a server has heard a later one than we are."""
+    beyond = 0
+    while True:
+        url = config.store
+        if valkey is not None:
+            valkey.start()
+            url = valkey.url
+        store = Store(url, config.cluster, Path(config.state_dir) / "high-water.json")
+        loaded, incarnation = load(store, beyond)
+        code, beyond = asyncio.run(_serve(config, store, valkey, loaded, incarnation, log))
+        if not beyond:
+            return code
+
+
+async def _serve(config: SdsConfig, store: Store, valkey: Valkey | None, loaded: Loaded, incarnation: int, log: Log) -> tuple[int, int]:
     keeper = Keeper(store, valkey, config.history_limit, log)
-    return await SdsServer(config, loaded, incarnation, keeper, log).run()
+    server = SdsServer(config, loaded, incarnation, keeper, log)
+    return await server.run(), server.outlived
 
 
 if __name__ == "__main__":

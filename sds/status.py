@@ -93,8 +93,8 @@ def _state(record: Record, suspect: bool, wish: Wish | None, membership: Members
         return "unserved", _why_nobody(name, membership, now)
     holder = record.holder
     if not membership.is_up(holder, now):
-        if is_server(record.secondary) and membership.is_up(record.secondary, now):
-            return "serving", f"{holder} is silent here, but {record.secondary} has not asked to replace it"
+        if is_server(record.secondary) and membership.stands_in(record.secondary, name, now):
+            return "serving", f"{holder} is silent here, but {record.secondary} stands in for it and has not asked to replace it"
         return "unserved", f"{holder} is silent, and so is its secondary"
     if membership.presence[holder].serving.get(name) == record.epoch:
         return "serving", None

@@ -145,9 +145,9 @@ class Store:
         found: Any = self._call("read", lambda: self._redis.xrevrange(self._events_key, count=limit))
         return tuple(Event(id.decode(), fields.get(b"p", b"")) for id, fields in reversed(found))
 
-    def next_incarnation(self) -> int:
-        """A number above every one that this returned before, in store and file.  Raises `StoreError`."""
-        floor = self._high_water.incarnation
+    def next_incarnation(self, beyond: int = 0) -> int:
+        """A number above `beyond` and every one that this returned before, in store and file.  Raises `StoreError`."""
+        floor = max(beyond, self._high_water.incarnation)
         number = int(self._call("written", lambda: self._redis.eval(_NEXT, 1, self._incarnation_key, floor)))
         self._high_water.raise_to({}, number)
         return number

@@ -2,6 +2,8 @@
 
 The recorded secondary if it is up, else the home, else the lowest priority; a
 holder that came back empty before all of them, since returning moves nothing.
+One that could not run it comes last, except as the recorded secondary: a
+planned move to it is a new attempt.
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ def next_holder(case: Case, roster: Roster, now: float, settling: bool, besides:
     report.  `besides`: not to this one.
     """
     record = case.record
-    able = _able(case, roster, now, besides)
-    fresh = [name for name in able if case.left_until.get(name, LONG_AGO) < now] or able
+    live = [name for name in roster.ranked() if name != besides and roster.why_not(name, record.definition.name, now) is None]
+    if record.state == "new":
+        live = [name for name in live if name == record.definition.home]
+    able = [name for name in live if case.may_try(name, now)]
+    sound = [name for name in able if name not in case.failures] or sorted(able, key=lambda name: case.failures[name].retry_at)
+    fresh = [name for name in sound if case.left_until.get(name, LONG_AGO) < now] or sound
     home = record.definition.home
     best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
     if record.holder != besides and record.holder in fresh:
@@ -26,14 +32,3 @@ def next_holder(case: Case, roster: Roster, now: float, settling: bool, besides:
     if settling and record.state == "unheld":
         best = [name for name in best if name in (home, record.holder)]
     return best[0] if best else None
-
-
-def _able(case: Case, roster: Roster, now: float, besides: str | None) -> list[str]:
-    """The live candidates, best first; one that failed comes last, and not before its time."""
-    definition = case.record.definition
-    able = [name for name in roster.ranked() if name != besides and roster.why_not(name, definition.name, now) is None]
-    if case.record.state == "new":
-        able = [name for name in able if name == definition.home]
-    sound = [name for name in able if name not in case.failures]
-    failed = [name for name in able if name in case.failures and case.failures[name].retry_at <= now]
-    return sound or sorted(failed, key=lambda name: case.failures[name].retry_at)

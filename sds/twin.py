@@ -79,10 +79,10 @@ class StoreTwin:
         self._ask()
         return tuple(self._events[-limit:] if limit > 0 else ())
 
-    def next_incarnation(self) -> int:
-        """A number above every one that this returned before."""
+    def next_incarnation(self, beyond: int = 0) -> int:
+        """A number above `beyond` and every one that this returned before."""
         self._ask()
-        self._incarnation = max(self._incarnation, self._highest_incarnation) + 1
+        self._incarnation = max(beyond, self._incarnation, self._highest_incarnation) + 1
         self._answer()
         self._highest_incarnation = self._incarnation
         return self._incarnation

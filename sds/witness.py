@@ -39,9 +39,12 @@ from bus.messages import (
 from bus.step import NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
 from bus.values import ALONE, NOBODY, Hold, ServiceDefinition
-from sds.case import LONGEST_BACK_OFF_S, Case, Failure, Record, Roster, Write, WriteFailed, Written
+from sds.case import LONGEST_BACK_OFF_S, Case, Failure, Ground, Record, Roster, Write, WriteFailed, Written
 from sds.rows import HighWater
 from sds.succession import next_holder
+
+LARGEST_STEP = 1_000_000
+"""An epoch that stands in DNS raises the next grant by so much at most: a forged record must not use up the numbers."""
 
 
 class Witness:
@@ -65,6 +68,9 @@ class Witness:
         self._actions: list[Any] = []
         self.cases = {r.definition.name: Case(r, timing, high_water.get(r.definition.name)) for r in records}
         self._high_water = high_water
+        for case in self.cases.values():
+            if self._high_water_version(case) > case.record.version + 1:
+                self._suspect_everyone(case)
 
     # -- the door
 
@@ -111,18 +117,33 @@ class Witness:
             high_water = self._high_water.get(definition.name)
             case = self.cases[definition.name] = Case(Record(definition=definition), self._timing, high_water)
             if high_water:
-                self._suspect_a_lost_record(case)
+                self._suspect_everyone(case)
                 return self._actions
             self._note(case, "defined", f"by its home {definition.home}", definition.home)
             self._write(case, case.record, lambda _: None)
-        elif not case.closed and definition not in (case.record.definition, case.record.proposed):
-            self._note(case, "defined", "anew; in force with the next epoch", definition.home)
-            self._write(case, msgspec.structs.replace(case.record, proposed=definition), lambda _: None)
+        else:
+            case.wanted = definition
+            self._propose(case)
         return self._actions
 
-    def _suspect_a_lost_record(self, case: Case) -> None:
-        """The store lost the whole record.  Nobody knows who held it: its home must report, and everyone had time to (R18)."""
-        case.suspects = {case.record.definition.home}
+    def _propose(self, case: Case) -> None:
+        """What the home said last comes into force with the next epoch; said in a busy moment, it waits."""
+        definition = case.wanted
+        if definition is None or case.closed:
+            return
+        case.wanted = None
+        if definition not in (case.record.definition, case.record.proposed):
+            self._note(case, "defined", "anew; in force with the next epoch", definition.home)
+            self._write(case, msgspec.structs.replace(case.record, proposed=definition), lambda _: None)
+
+    def forgive(self, server: str) -> None:
+        """It came up anew: what it could not run before it may be able to run now."""
+        for case in self.cases.values():
+            case.failures.pop(server, None)
+
+    def _suspect_everyone(self, case: Case) -> None:
+        """The store lost more than its last write: nobody knows who was granted what, so everyone must report (R18)."""
+        case.suspects = {case.record.definition.home, *self._roster.everyone()}
         case.trust_after = self.quiet_until + self._timing.silent_s
 
     def tick(self, now: float) -> list[Any]:
@@ -134,7 +155,12 @@ class Witness:
                 self._note(
                     case, "suspect", f"the store is older than it was: waiting for {', '.join(sorted(case.suspects)) or 'any report'}"
                 )
+            if case.suspects is not None and case.vouched and not case.under_way and now > self.quiet_until:
+                for server in sorted(case.vouched):
+                    self._cleared(case, case.suspects, server)
+                case.vouched.clear()
             if now > self.quiet_until and not case.closed and now >= case.retry_at:
+                self._propose(case)
                 self._look_after(case, now)
         return self._actions
 
@@ -150,19 +176,16 @@ class Witness:
                 continue
             if not case.used and not case.question:
                 due = min(due, max(not_before, case.repeat_at))
-            if case.record.secondary == NOBODY:
+            if case.record.secondary == NOBODY or case.record.holder in case.vouched:
                 due = min(due, max(not_before, case.promise.until + self._timing.tick_s))
         return due
 
     def confirm_dead(self, server: str, now: float) -> list[Any]:
         """An operator vouches that this server is dead: whoever stood by it may be replaced (R13)."""
-        self._actions = []
         for case in self.cases.values():
-            if case.suspects is not None and not case.under_way:
-                self._cleared(case, case.suspects, server)
-            elif not case.closed and case.record.state == "held" and case.record.holder == server:
-                self._choose(case, now, f"an operator confirmed that {server} is dead", besides=server)
-        return self._actions
+            if case.suspects is not None or (case.record.state == "held" and case.record.holder == server):
+                case.vouched.add(server)
+        return self.tick(now)
 
     # -- writing
 
@@ -262,7 +285,7 @@ class Witness:
             self._acknowledge_release(sender, m)
             return
         case.left_until[sender.name] = now + 2 * self._timing.promise_s
-        case.epoch_floor = max(case.epoch_floor, m.seen_epoch)
+        case.epoch_floor = max(case.epoch_floor, min(m.seen_epoch, case.epoch_floor + LARGEST_STEP))
         if m.failed:
             count = case.failures[sender.name].count + 1 if sender.name in case.failures else 1
             back_off_s = min(self._timing.promise_s * 2 ** max(0, count - 3), LONGEST_BACK_OFF_S)
@@ -287,6 +310,11 @@ class Witness:
             self._report_to_suspicion(case, case.suspects, sender, hold, m.knows, now)
             return
         record = case.record
+        if hold is not None and hold.epoch > record.epoch and case.under_way is None:
+            case.suspects = {sender.name}  # a grant that this SDS knows nothing of: its state is not what it was
+            case.epoch_floor = max(case.epoch_floor, hold.epoch)
+            self._report_to_suspicion(case, case.suspects, sender, hold, m.knows, now)
+            return
         came_back_empty = record.holder == sender.name and sender.incarnation > record.holder_incarnation and hold is None
         if record.state == "held" and came_back_empty and case.under_way is None:
 
@@ -368,7 +396,8 @@ class Witness:
         self._roster.lost(record.holder or "")
         why = f"{record.holder} silent {m.silent_s:.2f} s, {agrees}"
         evidence = {"holder": record.holder, "secondary_heard_nothing_s": m.silent_s, "sds_heard_nothing_s": min(heard, 1e9)}
-        self._grant(case, sender.name, m.question, False, why, evidence)
+        timing = (m.lease_s, m.stop_s)
+        self._grant(case, sender.name, Ground(why=why, question=m.question, clean=False, timing=timing, evidence=evidence))
 
     # -- granting
 
@@ -380,6 +409,8 @@ class Witness:
             self._choose(case, now, "nobody holds it")
         elif record.secondary == NOBODY and not case.promise.runs(now):
             self._choose(case, now, f"{record.holder} is silent and had no secondary", besides=record.holder)
+        elif record.holder in case.vouched and not case.promise.runs(now):
+            self._choose(case, now, f"an operator confirmed that {record.holder} is dead", besides=record.holder)
         elif not record.definition.exclusive and not case.promise.runs(now) and self._both_silent(record, now):
             self._choose(case, now, "holder and secondary are silent", besides=record.holder)
         if not case.used and not case.closed and not case.question and now >= case.repeat_at:
@@ -396,9 +427,9 @@ class Witness:
         if server is None:
             case.retry_at = now + self._timing.beat_s
         else:
-            self._grant(case, server, 0, True, why)
+            self._grant(case, server, Ground(why=why))
 
-    def _grant(self, case: Case, server: str, question: int, clean: bool, why: str, evidence: dict[str, Any] | None = None) -> None:
+    def _grant(self, case: Case, server: str, ground: Ground) -> None:
         """Epoch + 1, written before it leaves (R8)."""
         old = case.record
         new = msgspec.structs.replace(
@@ -415,9 +446,10 @@ class Witness:
         )
 
         def then(now: float) -> None:
-            case.question, case.clean, case.used = question, clean, False
-            case.promise.give(*self._roster.timing_of(server), now)
-            self._note(case, "granted", why, server, {"from": old.holder, "from_epoch": old.epoch} | (evidence or {}))
+            case.question, case.clean, case.used = ground.question, ground.clean, False
+            case.promise.give(*(ground.timing or self._roster.timing_of(server)), now)
+            case.vouched.clear()
+            self._note(case, "granted", ground.why, server, {"from": old.holder, "from_epoch": old.epoch} | ground.evidence)
             self._send_grant(case, now)
 
         self._write(case, new, then)

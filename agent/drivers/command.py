@@ -45,15 +45,15 @@ class CommandDriver:
         """The file to which the service's output is appended."""
         return str(self._logs / f"{definition.name}.log")
 
-    def why_not(self, definition: ServiceDefinition) -> str | None:
-        """Why this server could not run it; None if it could (P19, R17)."""
+    def why_not(self, definition: ServiceDefinition, *, ours: bool = False) -> str | None:
+        """Why this server could not run it; None if it could (P19, R17).  `ours`: what listens there now is ours."""
         for purpose, argv in (("start", definition.start), ("stop", definition.stop), ("check", definition.check)):
             if argv and shutil.which(argv[0], path=definition.environment.get("PATH", os.defpath)) is None:
                 return f"its {purpose} program {argv[0]} is not here: install it"
         unit = enabled_at_boot(definition.start)
         if unit:
             return f"{unit} starts it at boot, behind Locum's back: systemctl disable --now {unit}"
-        return self.foreign(definition)
+        return None if ours else self.foreign(definition)
 
     def foreign(self, definition: ServiceDefinition) -> str | None:
         """What of somebody else's stands where this service would run (R17)."""
@@ -86,12 +86,19 @@ class CommandDriver:
             self.signal(pid, signal.SIGTERM)
 
     def signal(self, pid: int, number: int) -> None:
-        """Signal a main process, if it is still one of ours."""
-        if any(found.pid == pid for found in adoption.find(self._agent_id)):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
+        """Signal a main process, if it is still one of ours: a child of the tether, which is our parent."""
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return  # it ended by itself
+        try:
+            stat = adoption.stat_of(pid)
+            if stat is not None and stat.parent == os.getppid():
+                signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)
 
     async def _run(self, definition: ServiceDefinition, argv: tuple[str, ...], epoch: int, limit_s: float) -> tuple[bool | None, str]:
         environment = {"PATH": os.environ.get("PATH", os.defpath)} | self.environment(definition, epoch)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.channel import Gone
 from agent.duty import Duty
 from agent.holding import Holding, Undecided
 from agent.lease import WITNESS, Leases
 from agent.surroundings import ToTether
 from bus.config import Timing
 from bus.messages import Acknowledgement, Grant, Recorded
-from bus.step import NEVER
+from bus.step import LONG_AGO, NEVER
 from bus.values import ALONE, NOBODY, is_server
 from simulation.bugs.planting import Put, bug
 
@@ -56,7 +57,7 @@ def off_before_gone(put: Put) -> None:
 
     def kill(self: Duty) -> None:
         honest(self)
-        self._gone()
+        self._gone(Gone(service=self.service, number=self._kill_number), LONG_AGO)
 
     put(Duty, "_kill", kill)
 

@@ -10,7 +10,7 @@ from bus.messages import Message, Renewal, Report, Takeover
 from bus.promise import Promise
 from bus.step import LONG_AGO, Peer
 from bus.values import is_server
-from sds.case import Case, Record, WriteFailed, Written
+from sds.case import Case, Ground, Record, WriteFailed, Written
 from sds.membership import Membership
 from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
@@ -31,11 +31,11 @@ def impatient_witness(put: Put) -> None:
 def granted_before_written(put: Put) -> None:
     honest = Witness._grant
 
-    def grant(self: Witness, case: Case, server: str, question: int, clean: bool, why: str) -> None:
-        honest(self, case, server, question, clean, why)
+    def grant(self: Witness, case: Case, server: str, ground: Ground) -> None:
+        honest(self, case, server, ground)
         assert case.under_way
         kept, case.record = case.record, case.under_way[0]
-        case.question, case.clean = question, clean
+        case.question, case.clean = ground.question, ground.clean
         self._send_grant(case, LONG_AGO)
         case.record = kept
 

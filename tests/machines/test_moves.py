@@ -77,10 +77,12 @@ def test_service_that_flaps_goes_home_later_each_time() -> None:
         now += 5.0
         cluster.up["http"] = now
         cluster.put(WWW, "email", "http")
+        moves.step(cluster, now)
+        left_at = now
         while not moves.wishes:
             now += 1.0
             moves.step(cluster, now)
-        delays.append(now - cluster.up["http"])
+        delays.append(now - left_at)
     assert delays == [2 * WWW.failback_delay_s, 4 * WWW.failback_delay_s, 8 * WWW.failback_delay_s]
     cluster.put(WWW, "http", "email")
     moves.step(cluster, now)
@@ -88,6 +90,8 @@ def test_service_that_flaps_goes_home_later_each_time() -> None:
     moves.step(cluster, forgiven_at)
     cluster.up["http"] = forgiven_at + 1.0
     cluster.put(WWW, "email", "http")
+    moves.step(cluster, cluster.up["http"])
+    assert not moves.wishes
     moves.step(cluster, cluster.up["http"] + WWW.failback_delay_s)
     assert moves.wishes
 
@@ -95,7 +99,7 @@ def test_service_that_flaps_goes_home_later_each_time() -> None:
 def test_order_moves_once_and_a_drain_empties() -> None:
     cluster, moves = Cluster(), Moves()
     cluster.put(WWW, "http", "email", "ftp")
-    moves.order("www", "ftp")
+    moves.order("www", "ftp", 100.0)
     moves.step(cluster, 100.0)
     assert moves.wishes["www"].target == "ftp"
     cluster.put(WWW, "ftp", "email", draining=True)

@@ -56,7 +56,7 @@ def held(*others: str, **how: Any) -> tuple[Sds, Grant]:
     actions = sds.join("http")
     for name in others:
         sds.join(name)
-    grant = said(actions + sds.wait(TIMING.beat_s, "http", *others), Grant)[0]
+    grant = said(actions + sds.wait(G + 2 * TIMING.beat_s, "http", *others), Grant)[0]
     keep(sds, grant, TIMING.silent_s, *others)
     return sds, grant
 
@@ -105,7 +105,7 @@ def test_r15_first_start_is_the_homes() -> None:
 def test_r8_grant_is_written_before_it_leaves() -> None:
     sds = Sds()
     sds.holds_back = True
-    actions = sds.join("http") + sds.wait(1.0, "http")
+    actions = sds.join("http") + sds.wait(G + 1.0, "http")
     first = sds.held_back.pop()
     actions += sds.step(Written("www", first.record.version)) + sds.wait(1.0, "http")
     assert not said(actions, Grant) and sds.held_back
@@ -114,7 +114,7 @@ def test_r8_grant_is_written_before_it_leaves() -> None:
 
 def test_r8_grant_that_answers_nothing_is_repeated_until_renewed() -> None:
     sds = Sds()
-    actions = sds.join("http") + sds.wait(1.0, "http")
+    actions = sds.join("http") + sds.wait(G + 1.0, "http")
     grants = said(actions, Grant)
     assert len(grants) > 2 and len({grant.grant_id for grant in grants}) == 1
     assert said(renew(sds, grants[0]), Renewed)
@@ -178,7 +178,7 @@ def test_r10_w_may_grant_another_while_nobody_is_recorded() -> None:
 def test_r10_recording_alone_ends_the_lease_from_w() -> None:
     """Whether or not the holder serves already."""
     sds = Sds()
-    actions = sds.join("http") + sds.join("email") + sds.wait(TIMING.beat_s, "http", "email")
+    actions = sds.join("http") + sds.join("email") + sds.wait(G + 2 * TIMING.beat_s, "http", "email")
     grant = said(actions, Grant)[0]
     renew(sds, grant, serving=False)
     appoint(sds, grant, 1, "email")
@@ -316,7 +316,9 @@ def test_r20_second_live_server_of_a_name_is_refused() -> None:
     second = guard("http", 2)
     actions = sds.hear(second, Report(knows=1))
     assert [(action.to, type(action.message)) for action in actions] == [(guard("http", 1), AreYouThere)]
-    actions = sds.hear(guard("http", 1), Report(knows=1))
+    assert not said(sds.hear(guard("http", 1), Report(knows=1)), Rejection), "words said before the challenge prove nothing"
+    challenge = said(actions, AreYouThere)[0].challenge
+    actions = sds.hear(guard("http", 1), Report(knows=1, answers=challenge))
     (rejection,) = said(actions, Rejection)
     assert rejection.code == "name-taken" and rejection.highest == 1
     assert [action.to for action in actions if getattr(action, "message", None) is rejection] == [second]

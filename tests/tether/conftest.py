@@ -169,7 +169,7 @@ class Agent:
         return int(until(lambda: path.exists() and path.read_text().strip()))
 
     def kill(self, service: str = "www") -> None:
-        self.guard.say(Kill(service=service))
+        self.guard.say(Kill(service=service, number=1))
         self.guard.hear(Gone, service)
 
     def end_with(self, *numbers: int, within_s: float = 20.0) -> int:

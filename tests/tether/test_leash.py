@@ -56,7 +56,7 @@ def test_a_failure_frees_the_service() -> None:
 
 def test_a_kill_is_repeated_ever_more_slowly_until_none_is_left() -> None:
     leash = running()
-    assert leash.step(Kill(service="www"), 1.0) == [KillAll(("www",))]
+    assert leash.step(Kill(service="www", number=1), 1.0) == [KillAll(("www",))]
     intervals, now = [], 1.0
     for _ in range(8):
         intervals.append(leash.wake_at - now)
@@ -65,14 +65,14 @@ def test_a_kill_is_repeated_ever_more_slowly_until_none_is_left() -> None:
         assert leash.step(Tick(), now) == [KillAll(("www",))]
     rounded = [round(interval, 6) for interval in intervals]
     assert 0 < rounded[0] <= 0.005 and rounded == sorted(rounded) and rounded[-1] == 0.05
-    assert said(leash.step(NoneLeft("www"), now)) == [Gone(service="www")]
+    assert said(leash.step(NoneLeft("www"), now)) == [Gone(service="www", number=1)]
     assert leash.clear and leash.wake_at == NEVER
     assert leash.step(NoneLeft("www"), now) == []
 
 
 def test_killing_that_takes_long_is_remarked_once() -> None:
     leash, now, remarks = running(), 1.0, []
-    leash.step(Kill(service="www"), now)
+    leash.step(Kill(service="www", number=1), now)
     while now < 20.0:
         now = leash.wake_at
         remarks += [action for action in leash.step(Tick(), now) if isinstance(action, Remark)]
@@ -81,7 +81,7 @@ def test_killing_that_takes_long_is_remarked_once() -> None:
 
 def test_an_ordered_end_is_no_exit_but_a_reason_to_look_at_once() -> None:
     leash = running()
-    leash.step(Kill(service="www"), 1.0)
+    leash.step(Kill(service="www", number=1), 1.0)
     assert leash.step(ProcessEnded("www", 9, -9), 1.0) == [KillAll(("www",))]
 
 
@@ -90,7 +90,7 @@ def test_an_exit_of_its_own_is_told_and_the_rest_waits_for_a_kill() -> None:
     assert said(leash.step(ProcessEnded("www", 9, 3), 0.1)) == [Exited(service="www", epoch=1, pid=9, status=3)]
     assert not leash.clear
     assert "has not been killed" in refusal(leash.step(spawn(), 0.1))
-    assert leash.step(Kill(service="www"), 0.2) == [KillAll(("www",))]
+    assert leash.step(Kill(service="www", number=1), 0.2) == [KillAll(("www",))]
 
 
 def test_no_second_life_before_the_first_is_gone() -> None:
@@ -99,7 +99,7 @@ def test_no_second_life_before_the_first_is_gone() -> None:
     assert refusal(leash.step(spawn(), 0))  # starting
     leash.step(ProcessStarted("www", 1, 9), 0)
     assert refusal(leash.step(spawn(epoch=2), 0))  # running
-    leash.step(Kill(service="www"), 0)
+    leash.step(Kill(service="www", number=1), 0)
     assert "being killed" in refusal(leash.step(spawn(epoch=2), 0))
     leash.step(NoneLeft("www"), 0)
     assert leash.step(spawn(epoch=2), 0) == [Launch(spawn(epoch=2))]
@@ -129,7 +129,7 @@ def test_an_until_said_before_the_spawn_counts() -> None:
 def test_an_until_of_the_life_before_does_not() -> None:
     leash = running()
     leash.step(Until(service="www", until_at=100.0), 1.0)
-    leash.step(Kill(service="www"), 2.0)
+    leash.step(Kill(service="www", number=1), 2.0)
     leash.step(NoneLeft("www"), 2.0)
     leash.step(spawn(), 3.0)
     assert leash.wake_at == 3.0 + H + HALF_S
@@ -161,7 +161,7 @@ def test_what_is_not_prolonged_is_killed_and_told() -> None:
     actions = leash.step(Tick(), 1.0 + HALF_S)
     assert [type(action) for action in actions] == [Remark, KillAll]
     assert said(leash.step(ProcessEnded("www", 9, -9), 1.3)) == [Exited(service="www", epoch=1, pid=9, status=-9)]
-    assert said(leash.step(NoneLeft("www"), 1.3)) == [Gone(service="www")]
+    assert said(leash.step(NoneLeft("www"), 1.3)) == [Gone(service="www", number=1)]
 
 
 def test_what_is_not_prolonged_while_it_starts_has_failed() -> None:
@@ -182,7 +182,7 @@ def test_without_guard_all_is_killed_and_nothing_obeyed() -> None:
     leash = running()
     leash.step(spawn("mail"), 0.0)
     assert leash.step(GuardGone(), 0.1) == [KillAll(("www", "mail"))]
-    for line in (spawn("ftp"), Kill(service="www"), Until(service="www", until_at=99.0)):
+    for line in (spawn("ftp"), Kill(service="www", number=1), Until(service="www", until_at=99.0)):
         assert leash.step(line, 0.1) == []
     assert leash.step(ProcessStarted("mail", 1, 10), 0.1) == []
     assert leash.step(ProcessEnded("www", 9, -9), 0.1) == [KillAll(("www",))]
@@ -192,7 +192,7 @@ def test_without_guard_all_is_killed_and_nothing_obeyed() -> None:
 
 EVENTS = st.one_of(
     st.builds(spawn, st.sampled_from(("www", "mail")), st.integers(0, 3)),
-    st.builds(lambda service: Kill(service=service), st.sampled_from(("www", "mail"))),
+    st.builds(lambda service: Kill(service=service, number=1), st.sampled_from(("www", "mail"))),
     st.builds(lambda service, at: Until(service=service, until_at=at), st.sampled_from(("www", "mail")), st.floats(0, 5)),
     st.sampled_from(("started", "failed", "ended", "scan", "guard", "tick")),
 )

@@ -89,7 +89,7 @@ def test_descriptors_that_wait_are_not_lost(ends: tuple[LineSocket, LineSocket])
 
 def test_last_words_are_heard_before_the_end(ends: tuple[LineSocket, LineSocket]) -> None:
     sender, receiver = ends
-    receiver.send(Kill(service="never-read"))
+    receiver.send(Kill(service="never-read", number=1))
     sender.send(Gone(service="www"))
     sender.send(Gone(service="mail"))
     sender.close()  # with something unread: the kernel reports a reset too

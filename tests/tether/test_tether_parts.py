@@ -145,7 +145,7 @@ def test_a_config_that_a_part_refuses_ends_the_agent(agent: Agent) -> None:
 
 def test_a_part_that_refuses_to_start_ends_the_agent(make_agent: Callable[..., Agent]) -> None:
     agent = make_agent()
-    agent.commands[0] = [sys.executable, "-c", "import sys; sys.exit(1)"]
+    agent.commands[0] = [sys.executable, "-c", "import sys; sys.exit(77)"]
     assert agent.launch().wait(10) == 1
     assert not adoption.find(agent.id)
 

@@ -100,7 +100,7 @@ def test_kill_of_what_never_ran_is_gone_too(agent: Agent) -> None:
 def test_a_kill_right_behind_its_spawn_leaves_nothing(agent: Agent) -> None:
     for epoch in range(1, 21):
         agent.guard.say(agent.spawn_line(("/bin/sleep", "1000"), epoch=epoch))
-        agent.guard.say(Kill(service="www"))
+        agent.guard.say(Kill(service="www", number=1))
         agent.guard.hear(Gone)
         assert not adoption.find(agent.id, "www")
 
@@ -108,7 +108,7 @@ def test_a_kill_right_behind_its_spawn_leaves_nothing(agent: Agent) -> None:
 def test_a_spawn_behind_a_kill_is_refused_until_gone(agent: Agent) -> None:
     pid = agent.spawn(FORKING + STUBBORN)
     with agent.stopped():  # so that it reads both at once
-        agent.guard.say(Kill(service="www"))
+        agent.guard.say(Kill(service="www", number=1))
         agent.guard.say(agent.spawn_line(("/bin/sleep", "1000"), epoch=2))
         agent.guard.settle()
     assert "being killed" in agent.guard.hear(SpawnFailed).reason
