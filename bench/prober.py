@@ -1,7 +1,8 @@
 """Asks again and again, and prints each answer: a process of its own, so that nothing else stalls it.
 
-python -m bench.prober PORT --every S --name FQDN --at ADDRESS PORT    what a client sees
-python -m bench.prober PORT --every S --address A --address B ...      who answers, asked directly
+python -m bench.prober PORT --every S --name FQDN --at ADDRESS PORT    a client: a new connection each time, never waiting for the last
+python -m bench.prober PORT --every S --address A                      the same, at one address
+python -m bench.prober PORT --every S --listen A --listen B ...        who answers: one connection to each, each question after the last
 
 One line of JSON for each `Answer`, until stdin is closed.
 """
@@ -14,12 +15,11 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 
-from bench.asking import Answer, Resolver, ask, ask_by_name, monotonic
+from bench.asking import Answer, Listener, Resolver, ask, ask_by_name, monotonic
 
-Round = Callable[[float, float], list[Awaitable[Answer]]]
-"""The questions to ask at one time, from that time and how late it is."""
+Question = Callable[[float, float], Awaitable[Answer]]
+"""A question, from when it is asked and how late that is."""
 
 _NICE = -10
 
@@ -32,11 +32,10 @@ def _take_precedence() -> None:
         pass
 
 
-def _tell(task: asyncio.Future[Answer], answers_only: bool) -> None:
+def _tell(task: asyncio.Future[Answer]) -> None:
     if task.exception() is not None:
         raise SystemExit(f"the prober failed: {task.exception()!r}")
-    if task.result().server or not answers_only:
-        print(json.dumps(task.result()), flush=True)
+    print(json.dumps(task.result()), flush=True)
 
 
 async def _until_closed() -> None:
@@ -45,34 +44,63 @@ async def _until_closed() -> None:
     await reader.read()
 
 
-async def _probe(questions: Round, every_s: float, answers_only: bool) -> None:
-    """A round every `every_s`; rounds that were slept through are left out."""
+async def _in_time(every_s: float, ask: Callable[[float, float], None]) -> None:
+    """Ask every `every_s` until stdin is closed; what was slept through is left out."""
     closed = asyncio.create_task(_until_closed())
-    asked: set[asyncio.Future[Answer]] = set()
-    tell = partial(_tell, answers_only=answers_only)
     planned_at = monotonic()
     while not closed.done():
         now = monotonic()
-        for question in questions(now, now - planned_at):
-            task = asyncio.ensure_future(question)
-            asked.add(task)
-            task.add_done_callback(tell)
-            task.add_done_callback(asked.discard)
+        ask(now, now - planned_at)
         planned_at = max(planned_at + every_s, monotonic() - every_s)
         await asyncio.sleep(max(0.0, planned_at - monotonic()))
+
+
+async def _as_client(every_s: float, question: Question) -> None:
+    """A question each time, whether or not the one before was answered."""
+    asked: set[asyncio.Future[Answer]] = set()
+
+    def ask_one(now: float, late_s: float) -> None:
+        task = asyncio.ensure_future(question(now, late_s))
+        asked.add(task)
+        task.add_done_callback(_tell)
+        task.add_done_callback(asked.discard)
+
+    await _in_time(every_s, ask_one)
     if asked:
         await asyncio.wait(asked)
 
 
+async def _as_listener(every_s: float, listeners: list[Listener]) -> None:
+    """A question to each whose last question is over; only what was answered is told."""
+    asked: dict[Listener, asyncio.Future[Answer]] = {}
+
+    def tell_answered(task: asyncio.Future[Answer]) -> None:
+        if task.exception() is not None or task.result().server:
+            _tell(task)
+
+    def ask_all(now: float, late_s: float) -> None:
+        for listener in listeners:
+            if listener not in asked or asked[listener].done():
+                asked[listener] = asyncio.ensure_future(listener.ask(now, late_s))
+                asked[listener].add_done_callback(tell_answered)
+
+    await _in_time(every_s, ask_all)
+    await asyncio.wait(asked.values())
+    for listener in listeners:
+        listener.close()
+
+
 async def _run(wanted: argparse.Namespace) -> None:
     port: int = wanted.port
-    if not wanted.name:
-        await _probe(lambda now, late_s: [ask(address, port, now, late_s) for address in wanted.address], wanted.every, wanted.answers_only)
-        return
-    at = (wanted.at[0], int(wanted.at[1]))
-    line, resolver = await asyncio.get_running_loop().create_datagram_endpoint(lambda: Resolver(wanted.name), remote_addr=at)
-    await _probe(lambda now, late_s: [ask_by_name(resolver, port, now, late_s)], wanted.every, wanted.answers_only)
-    line.close()
+    if wanted.listen:
+        await _as_listener(wanted.every, [Listener(address, port) for address in wanted.listen])
+    elif wanted.address:
+        await _as_client(wanted.every, lambda now, late_s: ask(wanted.address, port, now, late_s))
+    else:
+        at = (wanted.at[0], int(wanted.at[1]))
+        line, resolver = await asyncio.get_running_loop().create_datagram_endpoint(lambda: Resolver(wanted.name), remote_addr=at)
+        await _as_client(wanted.every, lambda now, late_s: ask_by_name(resolver, port, now, late_s))
+        line.close()
 
 
 def main() -> None:
@@ -82,8 +110,8 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=0.01, help="seconds between two rounds")
     parser.add_argument("--name", default="", help="the FQDN to resolve each time")
     parser.add_argument("--at", nargs=2, default=["127.0.0.1", "53"], metavar=("ADDRESS", "PORT"), help="the name server")
-    parser.add_argument("--address", action="append", default=[], help="ask there directly, all of them each time")
-    parser.add_argument("--answers-only", action="store_true", help="leave out the questions that nobody answered")
+    parser.add_argument("--address", default="", help="ask there directly")
+    parser.add_argument("--listen", action="append", default=[], metavar="ADDRESS", help="ask there over one connection; may be repeated")
     wanted = parser.parse_args()
     _take_precedence()
     asyncio.run(_run(wanted))

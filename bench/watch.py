@@ -41,8 +41,13 @@ class Watch:
     @classmethod
     def direct(cls) -> Watch:
         """Asks every server of the demo for www, every 5 ms, whatever the name says; keeps what was answered."""
-        addresses = [word for server in layout.SERVERS for word in ("--address", server.address)]
-        return cls([str(PORT), "--every", str(DIRECT_EVERY_S), "--answers-only", *addresses])
+        addresses = [word for server in layout.SERVERS for word in ("--listen", server.address)]
+        return cls([str(PORT), "--every", str(DIRECT_EVERY_S), *addresses])
+
+    @classmethod
+    def at(cls, address: str) -> Watch:
+        """Asks one server for www, every 10 ms, whatever the name says."""
+        return cls([str(PORT), "--every", str(CLIENT_EVERY_S), "--address", address])
 
     def __enter__(self) -> Watch:
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}

@@ -4,21 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running_demo import RunningDemo, another_demo
+from running_demo import RunningDemo, another_demo, one_demo
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """One demo for all tests of a file, which leave it as they found it."""
-    reason = another_demo()
-    if reason:
-        pytest.skip(reason)
-    demo = RunningDemo(tmp_path_factory.mktemp("demo") / "state")
-    try:
-        demo.ready()
-        yield demo
-    finally:
-        demo.end()
+    yield from one_demo(tmp_path_factory.mktemp("demo") / "state")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from running_demo import RunningDemo, one_demo
 from small_cluster import SmallCluster
 
 MakeCluster = Callable[..., SmallCluster]
@@ -23,3 +24,16 @@ def make_cluster(tmp_path: Path) -> Iterator[MakeCluster]:
     yield make
     for cluster in made:
         cluster.end()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    """One demo for all tests of a file."""
+    yield from one_demo(tmp_path_factory.mktemp("demo") / "state")
+
+
+@pytest.fixture
+def demo(running: RunningDemo) -> RunningDemo:
+    """That demo with every part up and every service at home."""
+    running.settled(within_s=90)
+    return running

@@ -7,17 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from waiting import until
 
 from demo import presence
 from demo.client import Seen, try_to_use
+from demo.news import lacking
 from demo.processes import Process, of_state
+from demo.state import State
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
 HOMES = {"www": "http", "ftp": "ftp", "mail": "email"}
 
 SOON_S = 30.0
@@ -117,6 +120,23 @@ class RunningDemo:
     def roles(self, part: str) -> list[str]:
         return sorted(row["role"] for row in self.ps() if row["part"] == part)
 
+    def pid(self, part: str, role: str) -> int:
+        """The process of that part in that role; 0 if there is none, or more than one."""
+        found = [int(row["pid"]) for row in self.ps() if (row["part"], row["role"]) == (part, role)]
+        return found[0] if len(found) == 1 else 0
+
+    def kill_one(self, part: str, role: str) -> None:
+        """SIGKILL to that process alone, and wait until there is another in its role."""
+        pid = self.pid(part, role)
+        assert pid, f"{part} has no one {role}: {self.ps()}"
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: self.pid(part, role) not in (0, pid), within_s=SOON_S, every_s=0.1)
+
+    def history(self) -> list[dict[str, Any]]:
+        result = locum("history", "--json")
+        assert result.returncode == 0, result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
     def served(self, service: str, by: Callable[[str], bool], within_s: float = SOON_S) -> Seen:
         """Wait until such a server answers for the service, asked by its FQDN."""
 
@@ -135,9 +155,7 @@ class RunningDemo:
         """Wait until every service is at home with a secondary, as the SDS and as a user sees it."""
 
         def at_home() -> bool:
-            rows = {row["name"]: row for row in self.status()["services"]}
-            at = ((rows[name], home) for name, home in HOMES.items())
-            return all(row["holder"] == home and row["state"] == "serving" and row["secondary"] for row, home in at)
+            return not lacking(self.status(), HOMES)
 
         try:
             until(at_home, within_s=within_s, every_s=0.1)
@@ -176,3 +194,32 @@ class RunningDemo:
                     pass
             if not left and self.process.poll() is not None:
                 return
+
+
+def settle_for(timing: str, directory: Path) -> None:
+    """Furnish a state directory so that all parts run with this timing."""
+    state = State(directory)
+    state.furnish()
+    sds = state.settings("sds")
+    sds.write_text(f'{sds.read_text()}timing = "{timing}"\n')
+    for home in HOMES.values():
+        settings = state.settings(home)
+        settings.write_text(settings.read_text().replace('timing = "auto"', f'timing = "{timing}"'))
+
+
+def one_demo(state: Path) -> Iterator[RunningDemo]:
+    """A demo that is ready, for a fixture to yield; skips aloud if its addresses are taken.
+
+    It has the timing of wide networks: a virtual machine that its host stops
+    for half a second, as busy ones do, is then no reason for a takeover.
+    """
+    reason = another_demo()
+    if reason:
+        pytest.skip(reason)
+    settle_for("wan", state)
+    demo = RunningDemo(state)
+    try:
+        demo.ready()
+        yield demo
+    finally:
+        demo.end()
