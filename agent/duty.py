@@ -313,6 +313,8 @@ class Duty:
             self._start(held)
         elif self.run is Run.STOPPING:
             self._kill()
+        elif self.run is Run.KILLING:
+            self._exited = None  # the runner that it was for is dead: this one is told to start, once all is gone
         role = self.standing_in.role
         if role:
             self._say(channel.StandingIn(service=self.service, epoch=role.epoch, holder=role.holder))

@@ -104,6 +104,16 @@ def test_r4_runner_that_returns_is_told_what_runs() -> None:
     assert (start.epoch, start.pid) == (1, 42)
 
 
+def test_r4_runner_that_returns_while_a_dead_process_is_cleared_away_starts_anew() -> None:
+    """The end of that process would mean nothing to it."""
+    holder = backed()
+    holder.machine.step(RunnerLost(), holder.now)
+    (kill,) = said(holder.tether(channel.Exited(service="www", epoch=1, pid=42, status=1)), channel.Kill)
+    holder.tether(channel.RunnerUp())
+    actions = holder.tether(channel.Gone(service="www", number=kill.number))
+    assert said(actions, channel.Start) and not said(actions, channel.Exited)
+
+
 def test_r4_runner_that_stays_away_costs_the_service() -> None:
     holder = backed()
     holder.machine.step(RunnerLost(), holder.now)
