@@ -108,7 +108,7 @@ def _search(options: argparse.Namespace) -> int:
         outcomes.append(outcome)
         if outcome.failure:
             failures += 1
-            print(f"\r{outcome.failure}\n    {command(outcome.seed, options.kind, options.bug)}", flush=True)
+            print(f"{outcome.failure}\n    {command(outcome.seed, options.kind, options.bug)}", flush=True)
             if options.stop:
                 break
         if time.monotonic() - shown > 1.0 and sys.stderr.isatty():

@@ -22,12 +22,13 @@ FAULTS = (
     "store refuses",
     "cut both ways",
     "cut one way",
+    "cut one way",
     "pause server",
     "pause guard",
     "pause runner",
     "second server",
 )
-"""The single faults."""
+"""The single faults, the likeliest to hide something twice."""
 
 
 class SingleFault:
@@ -37,11 +38,12 @@ class SingleFault:
         random = life.world.random
         self._life = life
         self.kind = random.choice(FAULTS)
-        self.moment = random.choice(("steady", "steady", "change", "move"))
+        self.moment = random.choice(("steady", "change", "move"))
         self.service = random.choice(life.services)
         self.lasts = random.random() < 0.5
         self.length_s = random.uniform(life.timing.lease_s, 8 * life.timing.promise_s)
-        self.first, self.second = random.sample(life.everyone, 2)
+        self.first, self.second = random.sample(life.everyone, 2)  # the ends of a link that is cut
+        self._aims = random.random() < 0.6
         self.victim = random.choice(life.names)
         self.hit: set[str] = set()  # services whose holder the fault strikes
         self._mid_stop = False
@@ -66,6 +68,9 @@ class SingleFault:
             self._life.hosts[record.secondary].load(1.0)
         elif self.moment == "move" and others:
             self._life.central.order(Order(verb="move", service=self.service, server=others[0]))
+        if self._aims and record and record.holder and others:
+            concerned = {SDS_HOST, record.holder, others[0], *([record.secondary] if is_server(record.secondary) else [])}
+            self.first, self.second = self._life.world.random.sample(sorted(concerned), 2)
 
     def strike(self) -> None:
         """The fault, and its end if it has one."""

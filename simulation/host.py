@@ -14,6 +14,7 @@ from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
 from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted, Say
+from agent.parent import HAND_OVER_LIMIT_S
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
 from agent.surroundings import ToRunner, ToTether
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
@@ -127,6 +128,7 @@ class Host:
         self.guard: Guarding | None = None
         self.runner: Running | None = None
         self.processes: dict[str, Process] = {}
+        self.ending = False  # handing over
         self.ended = False
         self._held_back: list[tuple[str, Any]] = []  # events of paused parts, by part
         self._life = 0  # of the host
@@ -151,7 +153,8 @@ class Host:
         if self.on:
             return
         self.world.say(self.name, "boots")
-        self.on, self.paused, self.guard_paused, self.runner_paused, self.ended = True, False, False, False, False
+        self.on, self.paused, self.guard_paused, self.runner_paused = True, False, False, False
+        self.ending = self.ended = False
         self._life += 1
         self.leash = Leash(self.timing.lease_s, self.timing.guard_kill_s)
         self._start_guard()
@@ -178,6 +181,9 @@ class Host:
         if not self.on or self.guard is None or self.paused:
             return
         self.world.say(self.name, "guard dies")
+        if self.ending:
+            self._exit()
+            return
         self.guard, self.guard_paused = None, False
         self._guard_life += 1
         self._guard_alarm.clear()
@@ -211,6 +217,9 @@ class Host:
         if not self.on or self.runner is None or self.paused:
             return
         self.world.say(self.name, "runner dies")
+        if self.ending:
+            self._exit()
+            return
         self._end_runner()
         self.world.after(self.world.random.uniform(0.1, 0.8), self._start_runner_again, self._life, self._guard_life)
 
@@ -285,10 +294,24 @@ class Host:
                 self._to_runner(Tick())
 
     def terminate(self) -> None:
-        """SIGTERM: hand over, then end."""
-        if self.on and self.runner:
-            self.world.say(self.name, "is to end")
-            self._to_runner(Terminate())
+        """SIGTERM: hand over, then end; asked twice, or with nobody to hand over, end at once."""
+        if not self.on or self.paused or self.guard is None:
+            return
+        self.world.say(self.name, "is to end")
+        if self.ending or self.runner is None:
+            self._exit()
+            return
+        self.ending = True
+        self._to_runner(Terminate())
+        self.world.after(HAND_OVER_LIMIT_S, self._give_up, self._life)
+
+    def _give_up(self, life: int) -> None:
+        if life != self._life or self.ended:
+            return
+        if self.paused:
+            self.world.after(0.01, self._give_up, life)
+        else:
+            self._exit()
 
     def load(self, level: float) -> None:
         """The loadlevel is now this."""
@@ -451,7 +474,10 @@ class Host:
             self._to_runner(event)
 
     def _exit(self) -> None:
-        """The agent ends in an orderly way: nothing of it may be left."""
+        """The agent ends: nothing of it may be left."""
+        if self.ended:
+            return
+        self.world.say(self.name, "ends")
         self.ended = True
         self.guard, self.runner = None, None
         self._guard_life += 1

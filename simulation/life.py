@@ -109,7 +109,7 @@ class Life:
         return Ability(able, {service: "not here" for service in HOMES if service not in able})
 
     def settled(self, service: str) -> bool:
-        """Served by its recorded holder, as the SDS knows, and backed by a recorded secondary whose word carries it."""
+        """Served by its recorded holder, as the SDS knows, and backed by a secondary on record, whose word carries it; no change open."""
         machine, record = self.central.machine, self.central.record(service)
         if machine is None or record is None or record.holder is None or record.state != "held" or not is_server(record.secondary):
             return False
@@ -122,6 +122,7 @@ class Life:
             and holding is not None
             and holding.epoch == record.epoch
             and holding.recorded == record.secondary
+            and not holding.undecided
             and holding.leases.until(record.secondary) > host.now
         )
 

@@ -63,6 +63,8 @@ class Storm:
             host.resume()
             for part in ("guard", "runner"):
                 host.pause_part(part, False)
+            if host.ending:
+                host.terminate()
             host.boot()
         if self._life.central.machine is None:
             self._life.central.start()

@@ -14,7 +14,7 @@ from sds.moves import Cluster, Moves
 from simulation.bugs.planting import Put, bug
 
 
-@bug("R20", "a new incarnation is admitted at once, though the old one lives", 0)
+@bug("R20", "a new incarnation is admitted at once, though the old one lives")
 def newcomer_at_once(put: Put) -> None:
     honest = Membership._newcomer
 
@@ -25,7 +25,7 @@ def newcomer_at_once(put: Put) -> None:
     put(Membership, "_newcomer", newcomer)
 
 
-@bug("section 5", "a secondary is left for one that is merely as good", 0)
+@bug("section 5", "a secondary is left for one that is merely as good")
 def no_margin(put: Put) -> None:
     honest = Choosing._advantage
 
@@ -35,7 +35,7 @@ def no_margin(put: Put) -> None:
     put(Choosing, "_advantage", advantage)
 
 
-@bug("section 5", "a secondary is left for one that is better for a moment", 0)
+@bug("section 5", "a secondary is left for one that is better for a moment")
 def no_dwell(put: Put) -> None:
     honest = Choosing.better
 
@@ -46,7 +46,7 @@ def no_dwell(put: Put) -> None:
     put(Choosing, "better", better)
 
 
-@bug("section 5", "planned moves run side by side", 0)
+@bug("section 5", "planned moves run side by side")
 def moves_side_by_side(put: Put) -> None:
     honest = Moves.step
 
@@ -60,7 +60,7 @@ def moves_side_by_side(put: Put) -> None:
     put(Moves, "step", step)
 
 
-@bug("section 3", "a beacon passes for the update that was lost before it", 0)
+@bug("section 3", "a beacon passes for the update that was lost before it")
 def beacon_taken_for_update(put: Put) -> None:
     honest = TableCopy.follow
 

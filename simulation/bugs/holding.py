@@ -16,13 +16,13 @@ from bus.values import ALONE, NOBODY, is_server
 from simulation.bugs.planting import Put, bug
 
 
-@bug("R1", "G leaves out S, the time that a stop takes", 0)
+@bug("R1", "G leaves out S, the time that a stop takes")
 def no_stop_in_promise(put: Put) -> None:
     honest = Timing.promise_for
     put(Timing, "promise_for", lambda timing, lease_s, stop_s: honest(timing, lease_s, 0.0))
 
 
-@bug("R1", "the lease is counted from the receipt of the acknowledgement", 0)
+@bug("R1", "the lease is counted from the receipt of the acknowledgement")
 def lease_from_receipt(put: Put) -> None:
     honest = Leases.acknowledged
 
@@ -35,12 +35,12 @@ def lease_from_receipt(put: Put) -> None:
     put(Leases, "acknowledged", acknowledged)
 
 
-@bug("R5", "a lease that is over ends nothing", 0)
+@bug("R5", "a lease that is over ends nothing")
 def leases_ignored(put: Put) -> None:
     put(Holding, "serve_until", lambda holding: NEVER)
 
 
-@bug("R5", "after a lapse the secondary's word resumes the holder", 0)
+@bug("R5", "after a lapse the secondary's word resumes the holder")
 def resumed_by_secondary(put: Put) -> None:
     honest = Holding.acknowledged
 
@@ -51,7 +51,7 @@ def resumed_by_secondary(put: Put) -> None:
     put(Holding, "acknowledged", acknowledged)
 
 
-@bug("R5", "the service counts as stopped before the tether said so", 0)
+@bug("R5", "the service counts as stopped before the tether said so")
 def off_before_gone(put: Put) -> None:
     honest = Duty._kill
 
@@ -62,17 +62,17 @@ def off_before_gone(put: Put) -> None:
     put(Duty, "_kill", kill)
 
 
-@bug("R4", "the guard lets every spawn pass, lease or not", 0)
+@bug("R4", "the guard lets every spawn pass, lease or not")
 def spawn_without_lease(put: Put) -> None:
     put(Duty, "_spawn", lambda duty, line, now: duty._around.emit(ToTether(line)))
 
 
-@bug("R4", "a runner that comes back is not told what runs", 0)
+@bug("R4", "a runner that comes back is not told what runs")
 def no_adoption(put: Put) -> None:
     put(Duty, "welcome_runner", lambda duty: None)
 
 
-@bug("R8", "a released epoch is not burned", 0)
+@bug("R8", "a released epoch is not burned")
 def unburned(put: Put) -> None:
     honest = Duty.drop
 
@@ -85,7 +85,7 @@ def unburned(put: Put) -> None:
     put(Duty, "drop", drop)
 
 
-@bug("R8", "a grant that answers no question is taken for a lease", 0)
+@bug("R8", "a grant that answers no question is taken for a lease")
 def unasked_lease(put: Put) -> None:
     honest = Duty._grant
 
@@ -98,25 +98,25 @@ def unasked_lease(put: Put) -> None:
     put(Duty, "_grant", granted)
 
 
-@bug("R10", "the holder needs no lease while nobody is recorded", 0)
+@bug("R10", "the holder needs no lease while nobody is recorded")
 def no_lease_from_witness(put: Put) -> None:
     honest = Holding.voters
     put(Holding, "voters", lambda holding: tuple(ALONE if voter == NOBODY else voter for voter in honest(holding)))
 
 
-@bug("R11", "while a change is undecided only the new secondary counts", 0)
+@bug("R11", "while a change is undecided only the new secondary counts")
 def only_new_counts(put: Put) -> None:
     honest = Holding.voters
     put(Holding, "voters", lambda holding: honest(holding)[-1:])
 
 
-@bug("R11", "while a change is undecided only the old secondary counts", 0)
+@bug("R11", "while a change is undecided only the old secondary counts")
 def only_old_counts(put: Put) -> None:
     honest = Holding.voters
     put(Holding, "voters", lambda holding: honest(holding)[:1])
 
 
-@bug("R11", "the candidate's word suffices while W may have recorded nobody", 0)
+@bug("R11", "the candidate's word suffices while W may have recorded nobody")
 def candidate_suffices(put: Put) -> None:
     honest = Holding.voters
 
@@ -127,12 +127,12 @@ def candidate_suffices(put: Put) -> None:
     put(Holding, "voters", voters)
 
 
-@bug("R11", "W is asked to record a candidate that has not acknowledged", 0)
+@bug("R11", "W is asked to record a candidate that has not acknowledged")
 def recorded_unasked(put: Put) -> None:
     put(Holding, "_may_ask", lambda holding, change, now: True)
 
 
-@bug("R11", "W is asked to record a candidate whose word is stale", 0)
+@bug("R11", "W is asked to record a candidate whose word is stale")
 def recorded_on_stale_word(put: Put) -> None:
     def may_ask(self: Holding, change: Undecided, now: float) -> bool:
         return change.acknowledged
@@ -140,7 +140,7 @@ def recorded_on_stale_word(put: Put) -> None:
     put(Holding, "_may_ask", may_ask)
 
 
-@bug("R11", "W's older answers count like its newest", 0)
+@bug("R11", "W's older answers count like its newest")
 def older_record_counts(put: Put) -> None:
     honest = Holding.record
 
@@ -151,7 +151,7 @@ def older_record_counts(put: Put) -> None:
     put(Holding, "record", record)
 
 
-@bug("R11", "a change that W refused is not superseded", 0)
+@bug("R11", "a change that W refused is not superseded")
 def refused_change_stays(put: Put) -> None:
     honest = Holding._wanted
 
@@ -163,12 +163,12 @@ def refused_change_stays(put: Put) -> None:
     put(Holding, "_wanted", wanted)
 
 
-@bug("R11", "W is not asked when a keep-alive goes unanswered", 0)
+@bug("R11", "W is not asked when a keep-alive goes unanswered")
 def late_unnoticed(put: Put) -> None:
     put(Holding, "_late", lambda holding, now: False)
 
 
-@bug("R12", '"no secondary" is believed before W agreed', 0)
+@bug("R12", '"no secondary" is believed before W agreed')
 def alone_too_early(put: Put) -> None:
     honest = Holding.serve_until
 
@@ -178,13 +178,13 @@ def alone_too_early(put: Put) -> None:
     put(Holding, "serve_until", serve_until)
 
 
-@bug("R12", '"no secondary" is believed although an appointment was sent since', 0)
+@bug("R12", '"no secondary" is believed although an appointment was sent since')
 def alone_too_long(put: Put) -> None:
     honest = Holding.voters
     put(Holding, "voters", lambda holding: (ALONE,) if holding.recorded == ALONE else honest(holding))
 
 
-@bug("R14", "Released leaves before the stop is verified", 0)
+@bug("R14", "Released leaves before the stop is verified")
 def released_too_early(put: Put) -> None:
     honest = Duty.drop
 
@@ -196,6 +196,6 @@ def released_too_early(put: Put) -> None:
     put(Duty, "drop", drop)
 
 
-@bug("R14", "a planned stop begins without the fresh word of W and of the target", 0)
+@bug("R14", "a planned stop begins without the fresh word of W and of the target")
 def moved_without_word(put: Put) -> None:
     put(Holding, "ready_to_move", lambda holding, now: holding.target is not None and holding.recorded == holding.target)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from simulation.bugs.seeds import SEEDS
+
 
 class Put(Protocol):
     """Puts something else in the place of a class's attribute, for the time being."""
@@ -29,12 +31,12 @@ BUGS: dict[str, Bug] = {}
 """All of them, by name."""
 
 
-def bug(rule: str, text: str, first_seed: int) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
+def bug(rule: str, text: str) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
     """Enter a bug; its name is that of the function which plants it."""
 
     def enter(plant: Callable[[Put], None]) -> Callable[[Put], None]:
         name = plant.__name__.replace("_", "-")
-        BUGS[name] = Bug(name, rule, text, first_seed, plant)
+        BUGS[name] = Bug(name, rule, text, SEEDS.get(name, 0), plant)
         return plant
 
     return enter

@@ -16,7 +16,7 @@ from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
 
 
-@bug("R5", "the secondary asks, and starts, while its own promise runs", 0)
+@bug("R5", "the secondary asks, and starts, while its own promise runs")
 def impatient_secondary(put: Put) -> None:
     honest_question, honest_grant = StandingIn.question, Duty._grant
 
@@ -34,7 +34,7 @@ def impatient_secondary(put: Put) -> None:
     put(Duty, "_grant", granted)
 
 
-@bug("R7", "a guard that was late judges its holder across the gap", 0)
+@bug("R7", "a guard that was late judges its holder across the gap")
 def gap_ignored(put: Put) -> None:
     put(StandingIn, "gap", lambda standing_in, now: None)
 
@@ -52,7 +52,7 @@ def acknowledged_while_asking(put: Put) -> None:
     put(StandingIn, "beat", beat)
 
 
-@bug("R9", "a server starts on its grant though its own promise still runs, which it prolonged while asking", 0)
+@bug("R9", "a server starts on its grant though its own promise still runs, which it prolonged while asking")
 def no_second_look(put: Put) -> None:
     honest = Duty._grant
 
@@ -64,7 +64,7 @@ def no_second_look(put: Put) -> None:
     acknowledged_while_asking(put)
 
 
-@bug("R9", "a grant that answers a closed question counts", 0)
+@bug("R9", "a grant that answers a closed question counts")
 def closed_question_granted(put: Put) -> None:
     honest = StandingIn.granted
 
@@ -75,7 +75,7 @@ def closed_question_granted(put: Put) -> None:
     put(StandingIn, "granted", granted)
 
 
-@bug("R9", "a question is not repeated once its asker was dismissed", 0)
+@bug("R9", "a question is not repeated once its asker was dismissed")
 def question_rests(put: Put) -> None:
     honest_question, honest_wake_at = StandingIn.question, StandingIn.wake_at
 
@@ -89,7 +89,7 @@ def question_rests(put: Put) -> None:
     put(StandingIn, "wake_at", wake_at)
 
 
-@bug("R11", "appointments have no order: neither W nor the secondary looks at their numbers", 0)
+@bug("R11", "appointments have no order: neither W nor the secondary looks at their numbers")
 def unnumbered(put: Put) -> None:
     honest_beat, honest_takeover, honest_appointment = StandingIn.beat, Witness._takeover, Witness._appointment
 
@@ -114,7 +114,7 @@ def unnumbered(put: Put) -> None:
     put(Witness, "_appointment", appointment)
 
 
-@bug("R8", "a grant to an earlier incarnation counts", 0)
+@bug("R8", "a grant to an earlier incarnation counts")
 def grant_to_predecessor(put: Put) -> None:
     honest = Duty._grant
 
@@ -124,7 +124,7 @@ def grant_to_predecessor(put: Put) -> None:
     put(Duty, "_grant", granted)
 
 
-@bug("R16", "a restarted guard has promised nothing, and acknowledges before W answered it", 0)
+@bug("R16", "a restarted guard has promised nothing, and acknowledges before W answered it")
 def forgetful_guard(put: Put) -> None:
     honest = Guarding.__init__
 
@@ -136,7 +136,7 @@ def forgetful_guard(put: Put) -> None:
     put(Guarding, "__init__", init)
 
 
-@bug("R18", "a lower incarnation of the SDS is listened to", 0)
+@bug("R18", "a lower incarnation of the SDS is listened to")
 def lower_sds_heard(put: Put) -> None:
     honest = Guarding._receive
 
@@ -148,7 +148,7 @@ def lower_sds_heard(put: Put) -> None:
     put(Guarding, "_receive", receive)
 
 
-@bug("R9", "the refusal of any question closes all", 0)
+@bug("R9", "the refusal of any question closes all")
 def any_refusal_closes(put: Put) -> None:
     honest = StandingIn.refused
 

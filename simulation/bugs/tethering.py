@@ -9,7 +9,7 @@ from bus.step import NEVER
 from simulation.bugs.planting import Put, bug
 
 
-@bug("R6", "the tether does not kill when the guard is stopped", 0)
+@bug("R6", "the tether does not kill when the guard is stopped")
 def no_until(put: Put) -> None:
     honest = Leash._due_at
 
@@ -19,13 +19,13 @@ def no_until(put: Put) -> None:
     put(Leash, "_due_at", due_at)
 
 
-@bug("R6", "the tether counts a whole S of its own after the lease", 0)
+@bug("R6", "the tether counts a whole S of its own after the lease")
 def whole_stop_for_tether(put: Put) -> None:
     honest = Leash.__init__
     put(Leash, "__init__", lambda leash, lease_s, guard_kill_s: honest(leash, lease_s, 2 * guard_kill_s))
 
 
-@bug("R6", "services outlive the guard", 0)
+@bug("R6", "services outlive the guard")
 def guard_outlived(put: Put) -> None:
     def guard_gone(self: Leash, now: float) -> list[Action]:
         self._guard = False
@@ -35,7 +35,7 @@ def guard_outlived(put: Put) -> None:
     put(Leash, "clear", property(lambda leash: True))
 
 
-@bug("R6", "the tether says Gone before a scan found nothing", 0)
+@bug("R6", "the tether says Gone before a scan found nothing")
 def gone_unverified(put: Put) -> None:
     honest = Leash._kill
 

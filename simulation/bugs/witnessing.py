@@ -16,7 +16,7 @@ from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
 
 
-@bug("R5", "W grants while its own promise to the holder runs", 0)
+@bug("R5", "W grants while its own promise to the holder runs")
 def impatient_witness(put: Put) -> None:
     honest = Witness._takeover
 
@@ -27,7 +27,7 @@ def impatient_witness(put: Put) -> None:
     put(Witness, "_takeover", takeover)
 
 
-@bug("R8", "a grant leaves before it is written", 0)
+@bug("R8", "a grant leaves before it is written")
 def granted_before_written(put: Put) -> None:
     honest = Witness._grant
 
@@ -42,7 +42,7 @@ def granted_before_written(put: Put) -> None:
     put(Witness, "_grant", grant)
 
 
-@bug("R18", "what the store refused is granted all the same", 0)
+@bug("R18", "what the store refused is granted all the same")
 def granted_though_refused(put: Put) -> None:
     def write_failed(self: Witness, event: WriteFailed, now: float) -> None:
         self._written(Written(event.service, event.version), now)
@@ -50,7 +50,7 @@ def granted_though_refused(put: Put) -> None:
     put(Witness, "_write_failed", write_failed)
 
 
-@bug("R8", "an epoch whose write failed is issued again", 0)
+@bug("R8", "an epoch whose write failed is issued again")
 def epoch_issued_twice(put: Put) -> None:
     honest = Witness._write_failed
 
@@ -63,12 +63,12 @@ def epoch_issued_twice(put: Put) -> None:
     put(Witness, "_write_failed", write_failed)
 
 
-@bug("R8", "W answers while a write is under way", 0)
+@bug("R8", "W answers while a write is under way")
 def answers_while_writing(put: Put) -> None:
     put(Case, "closed", property(lambda case: case.suspects is not None))
 
 
-@bug("R9", "a question that named another incarnation of W is answered", 0)
+@bug("R9", "a question that named another incarnation of W is answered")
 def stale_question_answered(put: Put) -> None:
     honest = Witness._takeover
 
@@ -78,7 +78,7 @@ def stale_question_answered(put: Put) -> None:
     put(Witness, "_takeover", takeover)
 
 
-@bug("R9", "a question at or below a refused one is answered", 0)
+@bug("R9", "a question at or below a refused one is answered")
 def refused_question_answered(put: Put) -> None:
     honest = Witness._takeover
 
@@ -89,7 +89,7 @@ def refused_question_answered(put: Put) -> None:
     put(Witness, "_takeover", takeover)
 
 
-@bug("R9", "a repeated grant prolongs W's promise, and answers the newest question", 0)
+@bug("R9", "a repeated grant prolongs W's promise, and answers the newest question")
 def repeat_prolongs(put: Put) -> None:
     honest = Witness._takeover
 
@@ -104,7 +104,7 @@ def repeat_prolongs(put: Put) -> None:
     put(Witness, "_takeover", takeover)
 
 
-@bug("R10", "W promises nothing with a grant", 0)
+@bug("R10", "W promises nothing with a grant")
 def grant_without_promise(put: Put) -> None:
     honest = Witness._send_grant
 
@@ -116,7 +116,7 @@ def grant_without_promise(put: Put) -> None:
     put(Witness, "_send_grant", send_grant)
 
 
-@bug("R10", "the lease from W ends with a recorded secondary and serving, not with the record alone", 0)
+@bug("R10", "the lease from W ends with a recorded secondary and serving, not with the record alone")
 def until_serving(put: Put) -> None:
     honest_renewal, honest_look = Witness._renewal, Witness._look_after
     served: set[tuple[int, int]] = set()
@@ -137,7 +137,7 @@ def until_serving(put: Put) -> None:
     put(Witness, "_look_after", look_after)
 
 
-@bug("R13", "W picks a third when it hears neither holder nor secondary", 0)
+@bug("R13", "W picks a third when it hears neither holder nor secondary")
 def third_picked(put: Put) -> None:
     honest = Witness._look_after
 
@@ -150,7 +150,7 @@ def third_picked(put: Put) -> None:
     put(Witness, "_look_after", look_after)
 
 
-@bug("R15", "incarnations have no order: whoever speaks, speaks for the name", 0)
+@bug("R15", "incarnations have no order: whoever speaks, speaks for the name")
 def incarnations_unordered(put: Put) -> None:
     honest_admits, honest_report = Membership.admits, Witness._report
 
@@ -169,7 +169,7 @@ def incarnations_unordered(put: Put) -> None:
     put(Witness, "_report", report)
 
 
-@bug("R15", "a holder that came back with nothing is not taken for a release", 0)
+@bug("R15", "a holder that came back with nothing is not taken for a release")
 def return_is_no_release(put: Put) -> None:
     honest = Witness._report
 
@@ -181,7 +181,7 @@ def return_is_no_release(put: Put) -> None:
     put(Witness, "_report", report)
 
 
-@bug("R8", "whatever a holder says counts for its newest epoch", 0)
+@bug("R8", "whatever a holder says counts for its newest epoch")
 def old_epoch_released(put: Put) -> None:
     def holds(self: Witness, case: Case, sender: Peer, epoch: int, grant_id: int) -> bool:
         return case.record.state == "held" and case.record.holder == sender.name
@@ -189,7 +189,7 @@ def old_epoch_released(put: Put) -> None:
     put(Witness, "_holds", holds)
 
 
-@bug("R16", "W does not pause after its start", 0)
+@bug("R16", "W does not pause after its start")
 def no_pause(put: Put) -> None:
     honest = Witness.__init__
 
@@ -200,7 +200,7 @@ def no_pause(put: Put) -> None:
     put(Witness, "__init__", init)
 
 
-@bug("R18", "a write that the store lost goes unnoticed", 0)
+@bug("R18", "a write that the store lost goes unnoticed")
 def lost_write_unnoticed(put: Put) -> None:
     honest = Case.__init__
 
@@ -211,7 +211,7 @@ def lost_write_unnoticed(put: Put) -> None:
     put(Case, "__init__", init)
 
 
-@bug("R18", "a suspect record is trusted on reports to another incarnation of W, and at once", 0)
+@bug("R18", "a suspect record is trusted on reports to another incarnation of W, and at once")
 def early_report_trusted(put: Put) -> None:
     honest = Witness._report
 
