@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_an_old_python_is_named(tmp_path: Path) -> None:
 
 
 def test_a_python_without_venv_is_named(tmp_path: Path) -> None:
-    real = shutil.which("python3")
+    real = getattr(sys, "_base_executable", sys.executable)  # a python3 of the PATH may be a shim that needs the PATH
     hide = "import sys, runpy; sys.modules['ensurepip'] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     bare = ("python3", f'if [ "$2" = -c ]; then exec {real} "$@"; fi; shift; exec {real} -I -c "{hide}" "$@"')
     code, out, err = ended(use(clone(tmp_path / "c") / "locum", "--version", PATH=only(tmp_path / "bin", bare)))
