@@ -41,4 +41,4 @@ def _at_once(arguments: tuple[str, ...]) -> list[str]:
     """Tests run side by side, unless it is said how; those that share addresses stay together (tests/conftest.py)."""
     if any(word.startswith("-n") or word in ("--pdb", "--numprocesses") for word in arguments):
         return []
-    return ["-n", str(max(_FEWEST, len(os.sched_getaffinity(0)))), "--dist", "loadgroup"]
+    return ["-n", str(max(_FEWEST, len(os.sched_getaffinity(0))))]

@@ -1,13 +1,41 @@
-"""What holds for all tests."""
+"""How the tests are shared out when several run at a time (pytest -n, as `locum test` does).
+
+A file goes to one worker.  But all tests that start a demo are for the same
+worker, since its addresses are there once, and each test of the simulation,
+which takes long, for any.  The long ones come first.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+DEMO = ("tests/demo/", "tests/processes/test_single_deaths.py")
+SIMULATION = "tests/simulation/"
 
-@pytest.hookimpl(tryfirst=True)
+
+def unit(nodeid: str) -> str:
+    """The tests of one unit are run by one worker, in their order."""
+    if nodeid.startswith(DEMO):
+        return "demo"
+    return nodeid if nodeid.startswith(SIMULATION) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that start a demo are for one worker: its addresses are there once."""
-    for item in items:
-        if item.path.parent.name == "demo" or "running" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("demo"))
+    """The long ones first."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(DEMO), not item.nodeid.startswith(SIMULATION)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """xdist's own groups (its version 3.8) are lost on pytest 9.2, hence this."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)
