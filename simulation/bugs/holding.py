@@ -6,11 +6,11 @@ from typing import Any
 
 from agent.channel import Gone
 from agent.duty import Duty
-from agent.holding import Holding, Undecided
+from agent.holding import Holding
 from agent.lease import WITNESS, Leases
 from agent.surroundings import ToTether
 from bus.config import Timing
-from bus.messages import Acknowledgement, Grant, Recorded
+from bus.messages import Grant
 from bus.step import LONG_AGO, NEVER
 from bus.values import ALONE, NOBODY, is_server
 from simulation.bugs.planting import Put, bug
@@ -38,17 +38,6 @@ def lease_from_receipt(put: Put) -> None:
 @bug("R5", "a lease that is over ends nothing")
 def leases_ignored(put: Put) -> None:
     put(Holding, "serve_until", lambda holding: NEVER)
-
-
-@bug("R5", "after a lapse the secondary's word resumes the holder")
-def resumed_by_secondary(put: Put) -> None:
-    honest = Holding.acknowledged
-
-    def acknowledged(self: Holding, sender: str, message: Acknowledgement, now: float) -> None:
-        self.lapsed = False
-        honest(self, sender, message, now)
-
-    put(Holding, "acknowledged", acknowledged)
 
 
 @bug("R5", "the service counts as stopped before the tether said so")
@@ -130,25 +119,6 @@ def candidate_suffices(put: Put) -> None:
 @bug("R11", "W is asked to record a candidate that has not acknowledged")
 def recorded_unasked(put: Put) -> None:
     put(Holding, "_may_ask", lambda holding, change, now: True)
-
-
-@bug("R11", "W is asked to record a candidate whose word is stale")
-def recorded_on_stale_word(put: Put) -> None:
-    def may_ask(self: Holding, change: Undecided, now: float) -> bool:
-        return change.acknowledged
-
-    put(Holding, "_may_ask", may_ask)
-
-
-@bug("R11", "W's older answers count like its newest")
-def older_record_counts(put: Put) -> None:
-    honest = Holding.record
-
-    def record(self: Holding, message: Recorded, now: float) -> Any:
-        self.recorded_number = min(self.recorded_number, message.number)
-        return honest(self, message, now)
-
-    put(Holding, "record", record)
 
 
 @bug("R11", "a change that W refused is not superseded")

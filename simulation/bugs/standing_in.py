@@ -6,14 +6,16 @@ import msgspec
 
 from agent.duty import Duty
 from agent.guarding import Guarding
+from agent.holding import Holding
 from agent.standing_in import StandingIn
 from bus.config import Timing
-from bus.messages import Acknowledgement, Beat, Grant, Message, Refusal, Takeover
+from bus.messages import Acknowledgement, Beat, Grant, Message, Takeover
 from bus.promise import Promise
 from bus.step import LONG_AGO, NEVER, Peer
 from sds.case import Case
 from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
+from simulation.bugs.witnessing import refused_question_answered
 
 
 @bug("R5", "the secondary asks, and starts, while its own promise runs")
@@ -32,11 +34,6 @@ def impatient_secondary(put: Put) -> None:
 
     put(StandingIn, "question", question)
     put(Duty, "_grant", granted)
-
-
-@bug("R7", "a guard that was late judges its holder across the gap")
-def gap_ignored(put: Put) -> None:
-    put(StandingIn, "gap", lambda standing_in, now: None)
 
 
 def acknowledged_while_asking(put: Put) -> None:
@@ -64,7 +61,19 @@ def no_second_look(put: Put) -> None:
     acknowledged_while_asking(put)
 
 
-@bug("R9", "a grant that answers a closed question counts")
+@bug("R5", "after a lapse the secondary's word resumes the holder; noticed together with no second look")
+def resumed_by_secondary(put: Put) -> None:
+    honest = Holding.acknowledged
+
+    def acknowledged(self: Holding, sender: str, message: Acknowledgement, now: float) -> None:
+        self.lapsed = False
+        honest(self, sender, message, now)
+
+    put(Holding, "acknowledged", acknowledged)
+    no_second_look(put)
+
+
+@bug("R9", "W answers refused questions, and a grant that answers a closed one counts; noticed only together")
 def closed_question_granted(put: Put) -> None:
     honest = StandingIn.granted
 
@@ -73,6 +82,7 @@ def closed_question_granted(put: Put) -> None:
         return honest(self, question)
 
     put(StandingIn, "granted", granted)
+    refused_question_answered(put)
 
 
 @bug("R9", "a question is not repeated once its asker was dismissed")
@@ -114,16 +124,6 @@ def unnumbered(put: Put) -> None:
     put(Witness, "_appointment", appointment)
 
 
-@bug("R8", "a grant to an earlier incarnation counts")
-def grant_to_predecessor(put: Put) -> None:
-    honest = Duty._grant
-
-    def granted(self: Duty, grant: Grant, now: float) -> None:
-        honest(self, msgspec.structs.replace(grant, to_incarnation=self._around.incarnation), now)
-
-    put(Duty, "_grant", granted)
-
-
 @bug("R16", "a restarted guard has promised nothing, and acknowledges before W answered it")
 def forgetful_guard(put: Put) -> None:
     honest = Guarding.__init__
@@ -146,14 +146,3 @@ def lower_sds_heard(put: Put) -> None:
         honest(self, sender, message, now)
 
     put(Guarding, "_receive", receive)
-
-
-@bug("R9", "the refusal of any question closes all")
-def any_refusal_closes(put: Put) -> None:
-    honest = StandingIn.refused
-
-    def refused(self: StandingIn, refusal: Refusal) -> bool:
-        self._closed = self._question
-        return honest(self, refusal)
-
-    put(StandingIn, "refused", refused)

@@ -8,6 +8,7 @@ from documents import CHECKOUT, DOCS
 
 from bus.config import Timing
 from simulation.bugs import BUGS
+from simulation.bugs.seeds import SEEDS
 
 SAFETY = DOCS / "safety.md"
 
@@ -34,7 +35,8 @@ def planted_bugs() -> str:
     lines = ["| bug | rule | what is left out | life |", "| --- | --- | --- | --- |"]
     for bug in sorted(BUGS.values(), key=lambda bug: (_rank(bug.rule), bug.name)):
         text = bug.text.replace("|", "\\|")
-        lines.append(f"| `{bug.name}` | {bug.rule} | {text} | {bug.first_seed or ''} |")
+        seed = bug.first_seed if bug.name in SEEDS else "none yet"
+        lines.append(f"| `{bug.name}` | {bug.rule} | {text} | {seed} |")
     return "\n".join(lines)
 
 

@@ -1,13 +1,15 @@
 """A simulator that nobody saw fail proves nothing: it must notice every planted bug.
 
 Each bug comes with the seed of a life in which it is noticed, so that this is
-quick.  When a change of the machines or of the weather has made that seed
-another life, seeds are searched, and `python -m simulation.bugs` notes the new one.
+quick.  A bug without one on record is skipped, unless LOCUM_SEARCH is set.
+When a change of the machines or of the weather has made that seed another
+life, seeds are searched, and `python -m simulation.bugs` notes the new one.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import warnings
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from agent.duty import Duty
 from simulation.__main__ import live, search
 from simulation.bugs import BUGS, planted
+from simulation.bugs.seeds import SEEDS
 
 MOST = 2_000
 """A bug that so many lives do not show means that the weather or the judge lacks something."""
@@ -24,6 +27,8 @@ MOST = 2_000
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_planted_bug_is_noticed(name: str) -> None:
     bug = BUGS[name]
+    if name not in SEEDS and not os.environ.get("LOCUM_SEARCH"):
+        pytest.skip(f"no life that shows {name} is on record yet: LOCUM_SEARCH=1 searches, python -m simulation.bugs {name} notes it")
     if live(bug.first_seed, None, name).failure:
         return
     for outcome in search(range(MOST), None, name, multiprocessing.cpu_count()):

@@ -161,7 +161,7 @@ def test_what_is_not_prolonged_is_killed_and_told() -> None:
     actions = leash.step(Tick(), 1.0 + HALF_S)
     assert [type(action) for action in actions] == [Remark, KillAll]
     assert said(leash.step(ProcessEnded("www", 9, -9), 1.3)) == [Exited(service="www", epoch=1, pid=9, status=-9)]
-    assert said(leash.step(NoneLeft("www"), 1.3)) == [Gone(service="www", number=1)]
+    assert said(leash.step(NoneLeft("www"), 1.3)) == [Gone(service="www")]
 
 
 def test_what_is_not_prolonged_while_it_starts_has_failed() -> None:
