@@ -39,7 +39,7 @@ def test_a_service_is_used_by_its_name(demo: RunningDemo, server: object) -> Non
 
 def test_servers_have_names_too(demo: RunningDemo) -> None:
     for server in SERVERS:
-        assert look_up(server.name) == server.address
+        assert look_up(f"{server.name}.servers") == server.address
     assert look_up("www", "TXT")
 
 
@@ -172,6 +172,8 @@ def test_orders_move_and_drain(demo: RunningDemo) -> None:
     moved = locum("move", "mail", "http")
     assert moved.returncode == 0, moved.stderr
     demo.served("mail", lambda server: server == "http")
+    moved = locum("move", "mail", "email")
+    assert moved.returncode == 0, moved.stderr
     demo.settled()
 
 
