@@ -204,7 +204,8 @@ class Guarding:
     def _from_runner(self, line: channel.Line, now: float) -> None:
         match line:
             case channel.HandOver():
-                self._hand_over_by = now + min(max(16 * self._timing.promise_s, 4.0), HAND_OVER_S)
+                if self._hand_over_by is None:
+                    self._hand_over_by = now + min(max(16 * self._timing.promise_s, 4.0), HAND_OVER_S)
                 self._hand_over(self._hand_over_by, now)
             case channel.Peers():
                 pass
@@ -214,6 +215,7 @@ class Guarding:
     def _from_tether(self, line: channel.Line, now: float) -> None:
         if isinstance(line, channel.RunnerUp):
             self._around.runner_here = True
+            self._handed_over_said = False
             self._look_at_all()
             self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
             for duty in self.duties.values():

@@ -65,8 +65,8 @@ class Parent:
         while not self._finished(clock()):
             self._care(clock())
             ready = self._wait()
-            self._hear_signals()
             self._reap()
+            self._hear_signals()
             self._hear_verdicts(ready)
             self._hear_guard()
             if self._leash.wake_at <= clock():
@@ -173,7 +173,7 @@ class Parent:
         elif self._guard.pid is None:
             if self._runner.pid is None and self._leash.clear and self._guard.start_at <= now:
                 self._start_guard(now)
-        elif self._line is not None and self._runner.pid is None and not self._handing_over and self._runner.start_at <= now:
+        elif self._line is not None and self._runner.pid is None and self._runner.start_at <= now:
             self._start_runner(now)
 
     def _next_start_at(self) -> float:
@@ -181,7 +181,7 @@ class Parent:
             return NEVER
         if self._guard.pid is None:
             return self._guard.start_at if self._leash.clear and self._runner.pid is None else NEVER
-        return self._runner.start_at if self._line is not None and self._runner.pid is None and not self._handing_over else NEVER
+        return self._runner.start_at if self._line is not None and self._runner.pid is None else NEVER
 
     def _start_guard(self, now: float) -> None:
         ours, theirs = lines.pair()
@@ -198,6 +198,8 @@ class Parent:
             assert self._line is not None
             if self._launch(self._runner, runners.fileno(), signal.SIGKILL, now):
                 self._line.send(RunnerUp(), fds=(guards.detach(),))
+                if self._handing_over:
+                    self._runner.signal(signal.SIGTERM)
 
     def _launch(self, part: Part, fd: int, death_signal: int, now: float) -> bool:
         program = Program(
@@ -206,6 +208,7 @@ class Parent:
             directory=self._directory,
             death_signal=death_signal,
             keeps=(fd,),
+            holds=(signal.SIGTERM,) if part is self._runner else (),
         )
         try:
             child = launch(program)
@@ -237,8 +240,8 @@ class Parent:
             self._runner.ended()  # it was us
             return
         status = self._runner.died(code, clock())
-        if self._handing_over:
-            self._log("everything was handed over" if code == 0 else f"runner ended ({in_words(code)}) before everything was handed over")
+        if self._handing_over and code == 0:
+            self._log("everything was handed over")
             self._end(0)
         elif status is not None:
             self._end(status)
@@ -250,12 +253,13 @@ class Parent:
     def _asked_to_end(self, by: str) -> None:
         if self._code is not None:
             return
-        if self._handing_over or not self._runner.signal(signal.SIGTERM):
+        if self._handing_over or self._guard.pid is None:
             self._log(f"{by}: ending at once")
             self._end(0)
             return
         self._log(f"{by}: handing over, for {HAND_OVER_LIMIT_S:g} s at most")
         self._handing_over, self._give_up_at = True, clock() + HAND_OVER_LIMIT_S
+        self._runner.signal(signal.SIGTERM)  # one that is away is told when it is back
 
     def _end(self, code: int) -> None:
         """Kill both parts; the services follow with the guard."""

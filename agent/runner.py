@@ -89,6 +89,7 @@ class Runner:
     async def run(self) -> int:
         """Until everything is handed over or the guard is gone; the exit status."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._step, Terminate())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))  # the tether's word may have come before us
         for thing in (self._sds, self._updates, self._guard.fileno()):
             self._poller.register(thing)
         for chore in (self._sample(), self._survey_all(), self._register_name(), self._look_up_names(), self._miss_sds()):

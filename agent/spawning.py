@@ -29,6 +29,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     death_signal: int  # what the kernel sends it when the tether dies
     output: str | None = None  # a file to append to; None: the tether's own standard error
     keeps: tuple[int, ...] = ()  # file descriptors that it inherits, under their numbers
+    holds: tuple[int, ...] = ()  # signals that wait for it until it unblocks them
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -72,7 +73,7 @@ def _become(program: Program, environment: Mapping[str, str], parent: int, repor
     """The child's whole life in our code; it never returns."""
     doing = "cannot prepare its process"
     try:
-        _be_plain(program.death_signal, parent)
+        _be_plain(program, parent)
         doing = f"cannot enter {program.directory}"
         os.chdir(program.directory)
         doing = f"cannot open its output {program.output}"
@@ -87,10 +88,10 @@ def _become(program: Program, environment: Mapping[str, str], parent: int, repor
         os._exit(_FAILED)
 
 
-def _be_plain(death_signal: int, parent: int) -> None:
+def _be_plain(program: Program, parent: int) -> None:
     """A session of its own, and nothing of the tether's privileges, signals or protection."""
     os.setsid()
-    kernel.die_with_parent(death_signal)
+    kernel.die_with_parent(program.death_signal)
     if os.getppid() != parent:
         os._exit(_FAILED)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
@@ -101,7 +102,7 @@ def _be_plain(death_signal: int, parent: int) -> None:
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, program.holds)
 
 
 def _be_mortal() -> None:

@@ -31,8 +31,9 @@ class PartProgram:
         self.runner: LineSocket | None = None
         self.mains: list[int] = []
         self.line_ended: Callable[[], object] = signal.pause  # so that nothing but the kernel's signal ends us
-        signal.signal(signal.SIGTERM, lambda *_: self.control.send(b"T"))
         self.control.send(f"H{name} {os.getpid()}".encode())
+        signal.signal(signal.SIGTERM, lambda *_: self.control.send(b"T"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
 
     def run(self) -> None:
         while True:

@@ -116,6 +116,20 @@ def test_sigterm_hands_over_and_ends(agent: Agent) -> None:
     assert "everything was handed over" in agent.log
 
 
+def test_a_sigterm_while_the_runner_is_away_waits_for_the_next(agent: Agent) -> None:
+    pid, runner = agent.spawn("exec sleep 1000"), agent.runner.pid
+    assert agent.process
+    with agent.stopped():
+        os.kill(runner, signal.SIGKILL)
+        agent.process.send_signal(signal.SIGTERM)
+    agent.runner = agent.accept()
+    agent.runner.hear_sign("T")
+    assert alive(pid) and agent.runner.pid != runner
+    agent.runner.order(b"X0")
+    assert agent.process.wait(10) == 0
+    assert "everything was handed over" in agent.log
+
+
 def test_a_second_sigterm_hastens(agent: Agent) -> None:
     pids = [agent.spawn(HIDDEN + STUBBORN), agent.pid_in("hidden"), agent.guard.pid, agent.runner.pid]
     assert agent.process
@@ -125,15 +139,18 @@ def test_a_second_sigterm_hastens(agent: Agent) -> None:
     assert not any(map(alive, pids))
 
 
-def test_a_runner_that_dies_while_handing_over_ends_it(agent: Agent) -> None:
+def test_a_runner_that_dies_while_handing_over_is_followed_by_one_that_goes_on(agent: Agent) -> None:
     pid = agent.spawn("exec sleep 1000")
     assert agent.process
     agent.process.send_signal(signal.SIGTERM)
     agent.runner.hear_sign("T")
     os.kill(agent.runner.pid, signal.SIGKILL)
+    agent.runner = agent.accept()
+    agent.runner.hear_sign("T")
+    assert alive(pid)
+    agent.runner.order(b"X0")
     assert agent.process.wait(10) == 0
     assert not alive(pid)
-    assert "before everything was handed over" in agent.log
 
 
 def test_a_config_that_a_part_refuses_ends_the_agent(agent: Agent) -> None:
