@@ -295,11 +295,19 @@ class ServiceDescription:
         server = self.membership.servers.get(order.server or "")
         if server is None:
             return f"there is no server {order.server!r}: the servers are {', '.join(sorted(self.membership.servers)) or 'none'}"
-        heard_s = now - self.heard_at(server.name)
-        if order.verb == "confirm-dead" and heard_s < max(self._timing.silent_s, self.membership.longest_promise_s()):
-            return f"{server.name} is alive: its guard was heard {heard_s:.1f} s ago"
+        if order.verb == "confirm-dead":
+            return self._why_not_dead(server.name, now)
         if order.verb in ("drain", "resume") and server.drained == (order.verb == "drain"):
             return f"{server.name} is {'already drained' if server.drained else 'not drained'}"
+        return None
+
+    def _why_not_dead(self, server: str, now: float) -> str | None:
+        heard_s = now - self.heard_at(server)
+        if heard_s < max(self._timing.silent_s, self.membership.longest_promise_s()):
+            return f"{server} is alive: its guard was heard {heard_s:.1f} s ago"
+        known_in_s = self.witness.quiet_until + self._timing.silent_s - now
+        if known_in_s > 0:
+            return f"this SDS has just started and cannot know yet whether {server} is heard: say it again in {known_in_s:.1f} s"
         return None
 
     def _why_not_move(self, order: Order, now: float) -> str | None:

@@ -87,8 +87,10 @@ class Witness:
         return self._actions
 
     def receive(self, sender: Peer, message: Message, now: float) -> list[Any]:
-        """A message of an admitted guard."""
+        """A message of an admitted guard: it is not dead, whatever an operator said (R13)."""
         self._actions = []
+        for case in self.cases.values():
+            case.vouched.discard(sender.name)
         if isinstance(message, Report):
             for case in self.cases.values():
                 self._report(case, sender, message, now)
@@ -156,9 +158,7 @@ class Witness:
                     case, "suspect", f"the store is older than it was: waiting for {', '.join(sorted(case.suspects)) or 'any report'}"
                 )
             if case.suspects is not None and case.vouched and not case.under_way and now > self.quiet_until:
-                for server in sorted(case.vouched):
-                    self._cleared(case, case.suspects, server)
-                case.vouched.clear()
+                self._clear_vouched(case, case.suspects)
             if now > self.quiet_until and not case.closed and now >= case.retry_at:
                 self._propose(case)
                 self._look_after(case, now)
@@ -365,6 +365,12 @@ class Witness:
             record = msgspec.structs.replace(case.record, state="unheld") if case.given_up else case.record
             self._write(case, record, lambda _: self._trust(case, "everyone concerned has reported"))
 
+    def _clear_vouched(self, case: Case, suspects: set[str]) -> None:
+        """Those declared dead need not report; that the holder is dead goes on to count."""
+        for server in sorted(case.vouched & suspects):
+            self._cleared(case, suspects, server)
+        case.vouched &= {case.record.holder or ""}
+
     def _trust(self, case: Case, why: str) -> None:
         """Only once the mended record is stored: a write that fails leaves it as suspect as it was."""
         case.suspects = None
@@ -379,7 +385,8 @@ class Witness:
             return
         mine = record.state == "held" and record.holder == sender.name and record.holder_incarnation == sender.incarnation
         if mine and record.epoch > m.epoch:
-            self._send_grant(case, now)
+            if now > self.quiet_until:
+                self._send_grant(case, now)
             return
         reason: Literal["not-secondary", "holder-heard"] | None = None
         if record.state != "held" or (m.epoch, m.number, sender.name) != (record.epoch, record.number, record.secondary):

@@ -9,6 +9,7 @@ import pytest
 from parts import LITTLE, TIMING, WWW, G, H, S, Sds, guard, recipients, said
 
 from bus.messages import (
+    Accepted,
     Appointment,
     AreYouThere,
     Grant,
@@ -75,14 +76,14 @@ def backed() -> tuple[Sds, Grant]:
     return sds, grant
 
 
-def restarted(version: int = 4, written: int = 4, epoch: int = 7, secondary: str = "email") -> Sds:
-    """An SDS that starts with http on record as holder, and whose own file knows `written` writes."""
+def restarted(version: int = 4, written: int = 4, epoch: int = 7, secondary: str = "email", holder: str = "http") -> Sds:
+    """An SDS that starts with that holder on record, and whose own file knows `written` writes."""
     record = Record(
         definition=WWW,
         version=version,
         epoch=epoch,
         grant_id=70,
-        holder="http",
+        holder=holder,
         holder_incarnation=1,
         secondary=secondary,
         number=1,
@@ -211,6 +212,39 @@ def test_r13_w_alone_chooses_no_third() -> None:
     assert recipients(actions, Grant) == ["ftp"]
 
 
+def test_r13_server_that_is_heard_after_all_is_not_dead() -> None:
+    """An operator's word holds until the server speaks, though nobody could be chosen until then."""
+    sds, grant = backed()
+    sds.machine.membership.drain("ftp", True)
+    sds.wait(10 * G, "ftp")
+    operator = Peer("someone", "operator")
+    assert said(sds.hear(operator, Order(verb="confirm-dead", server="http")), Accepted)
+    hold = Hold(service="www", epoch=1, grant_id=grant.grant_id, number=1, secondary="email")
+    sds.hear(guard("http"), Report(knows=1, holds=(hold,)))
+    assert not said(sds.wait(10 * G, "email"), Grant), "email keeps the holder alive"
+
+
+def test_r13_sds_that_has_just_started_knows_nobody_dead() -> None:
+    sds = restarted()
+    operator = Peer("someone", "operator")
+    (rejection,) = said(sds.hear(operator, Order(verb="confirm-dead", server="http")), Rejection)
+    assert "has just started" in rejection.text
+    sds.wait(G + TIMING.silent_s + LITTLE)
+    assert said(sds.hear(operator, Order(verb="confirm-dead", server="http")), Accepted)
+
+
+def test_r13_dead_holder_of_a_suspect_record_is_replaced() -> None:
+    """Declared dead once, it neither keeps the record suspect nor the service unserved."""
+    sds = restarted(version=3)
+    sds.join("ftp")
+    sds.wait(G + TIMING.silent_s + LITTLE, "ftp")
+    operator = Peer("someone", "operator")
+    for server in ("http", "email"):
+        assert said(sds.hear(operator, Order(verb="confirm-dead", server=server)), Accepted)
+    sds.wait(1.0, "ftp")
+    assert (sds.record.holder, sds.record.epoch) == ("ftp", 10)
+
+
 def test_r14_w_grants_the_recorded_secondary_at_once() -> None:
     sds, grant = backed()
     actions = release(sds, grant)
@@ -245,6 +279,16 @@ def test_r16_w_grants_nothing_for_one_promise_after_its_start() -> None:
     assert refusal.reason == "holder-heard"
     sds.wait(G + LITTLE, "email")
     assert said(ask(sds, grant, question=2, knows=2), Grant)
+
+
+def test_r16_grant_of_an_earlier_w_is_not_handed_out_in_the_pause() -> None:
+    """The W that wrote it may not have known, and may have promised the holder before it another lease."""
+    sds = restarted(holder="email", secondary="http")
+    sds.join("email")
+    old = Grant(service="www", epoch=6, grant_id=60, to_incarnation=1, question=0, clean=True, definition=WWW)
+    assert not said(ask(sds, old, question=1, knows=2), Grant)
+    sds.wait(G + LITTLE, "email")
+    assert said(ask(sds, old, question=2, knows=2), Grant)
 
 
 def test_r18_no_write_no_grant_and_no_epoch_twice() -> None:
