@@ -129,14 +129,20 @@ class Witness:
         return self._actions
 
     def _propose(self, case: Case) -> None:
-        """What the home said last comes into force with the next epoch; said in a busy moment, it waits."""
+        """What the home said last comes into force with the next epoch, the first at once; said in a busy moment, it waits."""
         definition = case.wanted
         if definition is None or case.closed:
             return
         case.wanted = None
-        if definition not in (case.record.definition, case.record.proposed):
+        record = case.record
+        if definition in (record.definition, record.proposed):
+            return
+        if record.state == "new":
+            self._note(case, "defined", "anew, before it ever ran", definition.home)
+            self._write(case, msgspec.structs.replace(record, definition=definition), lambda _: None)
+        else:
             self._note(case, "defined", "anew; in force with the next epoch", definition.home)
-            self._write(case, msgspec.structs.replace(case.record, proposed=definition), lambda _: None)
+            self._write(case, msgspec.structs.replace(record, proposed=definition), lambda _: None)
 
     def forgive(self, server: str) -> None:
         """It came up anew: what it could not run before it may be able to run now."""

@@ -16,6 +16,7 @@ from bus.messages import (
     Order,
     Recorded,
     Refusal,
+    Registration,
     Rejection,
     ReleaseAcknowledged,
     Released,
@@ -101,6 +102,20 @@ def test_r15_first_start_is_the_homes() -> None:
     (grant, *_) = said(sds.join("http") + sds.wait(TIMING.beat_s, "http", "email"), Grant)
     assert (grant.epoch, grant.question, grant.clean) == (1, 0, True)
     assert sds.record.holder == "http"
+
+
+def test_r15_service_may_get_another_home_before_it_ever_ran() -> None:
+    sds = Sds()
+    sds.join("http", able=())
+    sds.join("ftp")
+    sds.wait(2.0, "http", "ftp")
+    assert sds.record.state == "new"
+    elsewhere = msgspec.structs.replace(WWW, home="ftp")
+    for name, services in (("http", ()), ("ftp", (elsewhere,))):
+        registration = Registration(address=name, peer_port=5760, services=services, able=("www",), lease_s=H, stop_s=S)
+        sds.hear(Peer(name, "runner", 1), registration)
+    sds.wait(1.0, "http", "ftp")
+    assert (sds.record.holder, sds.record.definition.home) == ("ftp", "ftp")
 
 
 def test_r8_grant_is_written_before_it_leaves() -> None:
