@@ -147,4 +147,5 @@ class Keeper:
 
 def load(store: Store, beyond: int = 0) -> tuple[Loaded, int]:
     """What is on record, and this SDS's incarnation, above `beyond`.  Raises `StoreError`."""
-    return store.load(), store.next_incarnation(beyond)
+    incarnation = store.next_incarnation(beyond)
+    return store.load(), incarnation

@@ -29,19 +29,25 @@ from sds.twin import StoreTwin
 __all__ = ["AnyStore", "Event", "HighWater", "Loaded", "Row", "Store", "StoreError", "StoreTwin"]
 
 _WRITE = """
+if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then
+    return false
+end
 local stale = {}
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
     local old = redis.call('HGET', KEYS[1], ARGV[i])
     local new = ARGV[i + 1]
     if not old or string.sub(old, 1, 20) < string.sub(new, 1, 20) then
         redis.call('HSET', KEYS[1], ARGV[i], new)
     elseif old ~= new then
-        stale[#stale + 1] = (i - 1) / 2
+        stale[#stale + 1] = i / 2 - 1
     end
 end
 return stale
 """
-"""Rows by version.  A value begins with its version in 20 digits: Lua's numbers hold 53 bits."""
+"""Rows by version, of the newest incarnation alone: a write of an earlier one that was long on its way is refused.
+
+A value begins with its version in 20 digits: Lua's numbers hold 53 bits.
+"""
 
 _NEXT = """
 local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
@@ -91,6 +97,7 @@ class Store:
         except (ValueError, TypeError, redis.RedisError):
             raise ConfigError(f"store: {self._where} is no usable URL: write redis://user:password@host:6379/0") from None
         self._high_water = HighWaterFile(high_water_path, cluster)
+        self._incarnation = 0
         self._rows_key, self._events_key, self._incarnation_key = (
             f"locum:{{{cluster}}}:{what}" for what in ("rows", "events", "incarnation")
         )
@@ -106,14 +113,18 @@ class Store:
 
         A row is stale if one of the same name has a higher version, or the same
         version and another content.  Writing the same row twice is no harm.
-        Raises `StoreError`: not known to be written.
+        Raises `StoreError`: not known to be written; or a later incarnation of
+        the SDS has begun, and nothing was.
         """
         if not batch:
             return ()
-        arguments: list[str | bytes] = []
+        arguments: list[str | bytes | int] = [self._incarnation]
         for row in batch:
             arguments += [row.key, b"%0*d" % (_DIGITS, row.version) + _encoder.encode(row)]
-        answer: list[int] = self._call("written", lambda: self._redis.eval(_WRITE, 1, self._rows_key, *arguments))
+        keys = (self._rows_key, self._incarnation_key)
+        answer: list[int] | None = self._call("written", lambda: self._redis.eval(_WRITE, len(keys), *keys, *arguments))
+        if answer is None:
+            raise StoreError(f"store {self._where}: a later SDS writes here, this is incarnation {self._incarnation}: end one of the two")
         stale = {int(index) for index in answer}
         marks: dict[str, HighWater] = {}
         for index, row in enumerate(batch):
@@ -146,10 +157,14 @@ class Store:
         return tuple(Event(id.decode(), fields.get(b"p", b"")) for id, fields in reversed(found))
 
     def next_incarnation(self, beyond: int = 0) -> int:
-        """A number above `beyond` and every one that this returned before, in store and file.  Raises `StoreError`."""
+        """A number above `beyond` and every one that this returned before, in store and file.  Raises `StoreError`.
+
+        Whoever took a lower one writes no more; so what is loaded after this is not overtaken.
+        """
         floor = max(beyond, self._high_water.incarnation)
         number = int(self._call("written", lambda: self._redis.eval(_NEXT, 1, self._incarnation_key, floor)))
         self._high_water.raise_to({}, number)
+        self._incarnation = number
         return number
 
     def close(self) -> None:

@@ -203,6 +203,18 @@ def test_clusters_do_not_see_each_other(server) -> None:
     assert other.load().rows == () and other.events(10) == () and other.next_incarnation() == 1
 
 
+def test_a_write_of_an_earlier_incarnation_is_refused(server) -> None:
+    """However long it was on its way: what the later one has loaded must stay as it is (R18)."""
+    earlier, later = server.store(), server.store("demo", "later.json")
+    earlier.next_incarnation()
+    earlier.write([row(1, 1)])
+    later.next_incarnation()
+    with pytest.raises(StoreError, match="a later SDS writes here"):
+        earlier.write([row(2, 2)])
+    assert later.load().rows == (row(1, 1),)
+    assert later.write([row(2, 2)]) == ()
+
+
 def test_incarnations_rise_though_the_store_lost_everything(server, tmp_path) -> None:
     store = server.store()
     assert [store.next_incarnation() for _ in range(3)] == [1, 2, 3]
