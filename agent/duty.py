@@ -151,7 +151,10 @@ class Duty:
 
     def _grant(self, grant: Grant, now: float) -> None:
         around = self._around
-        if grant.to_incarnation != around.incarnation or grant.epoch <= self._burned or grant.epoch < self.epoch:
+        if grant.to_incarnation != around.incarnation or grant.epoch <= self._burned:
+            return
+        if grant.epoch < self.epoch:
+            self._answer_superseded(SDS)
             return
         if self.holding and self.holding.epoch >= grant.epoch:
             return

@@ -194,7 +194,7 @@ class Guarding:
             for duty in self.duties.values()
             if duty.holding
         )
-        stands_in = tuple(duty.service for duty in self.duties.values() if duty.standing_in.role)
+        stands_in = {duty.service: duty.standing_in.role.epoch for duty in self.duties.values() if duty.standing_in.role}
         running_s = now - self._began_at
         report = Report(knows=self._around.knows, holds=holds, stands_in=stands_in, answers=answers, running_s=running_s)
         self._emit(Send(SDS, report))

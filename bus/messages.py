@@ -79,7 +79,7 @@ class Report(Message, frozen=True, kw_only=True):
 
     knows: Count
     holds: tuple[Hold, ...] = ()
-    stands_in: tuple[Name, ...] = ()  # the services whose secondary it is
+    stands_in: dict[Name, Count] = {}  # the services whose secondary it is, and their epochs
     answers: Count = 0  # the challenge that this answers
     running_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0  # by its own clock, since it started: only the rate is looked at (R2)
 

@@ -108,6 +108,8 @@ class Case:
         self.suspicion_told = False
         self.trust_after = LONG_AGO
         self.given_up = False  # the holder on a suspect record says that it holds nothing
+        self.returned_at: float | None = None  # since when the recorded secondary is a new incarnation, which promised nothing
+        self.deserted = False  # and nobody's promise can keep the silent holder alive any more (docs/decisions/0013)
         if high_water and record.version < high_water.version:
             self.suspects = {name for name in (record.holder, record.secondary) if name and is_server(name)}
 
@@ -115,6 +117,10 @@ class Case:
         """Whether this server has not just failed to run the service."""
         failure = self.failures.get(server)
         return failure is None or failure.retry_at <= now
+
+    def attended(self) -> None:
+        """Somebody's word may keep the holder alive from now on."""
+        self.returned_at, self.deserted = None, False
 
     @property
     def closed(self) -> bool:

@@ -125,7 +125,7 @@ class ServiceDescription:
                 epochs = {name: case.record.epoch for name, case in self.witness.cases.items()}
                 actions.append(Send(sender, Epochs(incarnation=sender.incarnation, epochs=epochs)))
                 if any(isinstance(action, Note) for action in actions):
-                    self.witness.forgive(sender.name)
+                    self.witness.returned(sender.name, now)
                     actions.append(WriteServer(self.membership.servers[sender.name]))
             case Registration():
                 actions += self._register(sender, message, now)

@@ -95,10 +95,21 @@ def _state(record: Record, suspect: bool, wish: Wish | None, membership: Members
     if not membership.is_up(holder, now):
         if is_server(record.secondary) and membership.stands_in(record.secondary, name, now):
             return "serving", f"{holder} is silent here, but {record.secondary} stands in for it and has not asked to replace it"
-        return "unserved", f"{holder} is silent, and so is its secondary"
+        return "unserved", _why_nobody_asks(holder, record.secondary, name, membership, now)
     if membership.presence[holder].serving.get(name) == record.epoch:
         return "serving", None
     return ("stopping", f"moving to {wish.target}") if wish and wish.target != holder else ("starting", None)
+
+
+def _why_nobody_asks(holder: str, secondary: str, service: str, membership: Membership, now: float) -> str:
+    """R13: the SDS alone may not choose a third."""
+    if not is_server(secondary):
+        return f"{holder} is silent: another server is being chosen"
+    why_not = membership.why_not(secondary, service, now)
+    remedy = f"if {holder} is surely dead, say so: locum confirm-dead {holder}"
+    if why_not is None:
+        return f"{holder} is silent; {secondary} is to replace it within moments, unless the two still hear each other"
+    return f"{holder} is silent, and its secondary {secondary} cannot replace it ({why_not}); {remedy}"
 
 
 def _why_not_begun(home: str, service: str, membership: Membership, now: float) -> str:

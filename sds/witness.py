@@ -96,6 +96,8 @@ class Witness:
                 self._report(case, sender, message, now)
             return self._actions
         found = self.cases.get(message.service)  # type: ignore[attr-defined]
+        if found is not None and found.suspects is not None and isinstance(message, Takeover):
+            self._asked_in_suspicion(found, found.suspects, sender, message, now)
         if found is None or found.closed:
             return self._actions
         match message:
@@ -107,6 +109,8 @@ class Witness:
                 self._takeover(found, sender, message, now)
             case Released():
                 self._released(found, sender, message, now)
+            case Superseded():
+                self._grant_refused(found, sender, message)
             case _:
                 pass
         return self._actions
@@ -144,10 +148,13 @@ class Witness:
             self._note(case, "defined", "anew; in force with the next epoch", definition.home)
             self._write(case, msgspec.structs.replace(record, proposed=definition), lambda _: None)
 
-    def forgive(self, server: str) -> None:
-        """It came up anew: what it could not run before it may be able to run now."""
+    def returned(self, server: str, now: float) -> None:
+        """It came up anew: what it could not run before it may be able to run now, and it stands by nobody."""
         for case in self.cases.values():
             case.failures.pop(server, None)
+            bridged = case.promise.runs(now) or now <= self.quiet_until
+            if case.record.state == "held" and case.record.secondary == server and not case.closed and not bridged:
+                case.returned_at = now
 
     def _suspect_everyone(self, case: Case) -> None:
         """The store lost more than its last write: nobody knows who was granted what, so everyone must report (R18)."""
@@ -182,7 +189,7 @@ class Witness:
                 continue
             if not case.used and not case.question:
                 due = min(due, max(not_before, case.repeat_at))
-            if case.record.secondary == NOBODY or case.record.holder in case.vouched:
+            if case.record.secondary == NOBODY or case.deserted or case.record.holder in case.vouched:
                 due = min(due, max(not_before, case.promise.until + self._timing.tick_s))
         return due
 
@@ -211,6 +218,7 @@ class Witness:
             return
         case.record, then = case.under_way
         case.under_way = None
+        case.attended()
         case.epoch_floor = max(case.epoch_floor, case.record.epoch)
         then(now)
 
@@ -242,6 +250,7 @@ class Witness:
             self._deny(case, sender, m.epoch, m.grant_id)
             return
         case.promise.give(m.lease_s, m.stop_s, now)
+        case.attended()
         case.used = True
         if m.serving:
             case.failures.pop(sender.name, None)
@@ -311,16 +320,18 @@ class Witness:
     # -- what a guard reports
 
     def _report(self, case: Case, sender: Peer, m: Report, now: float) -> None:
-        hold = next((hold for hold in m.holds if hold.service == case.record.definition.name), None)
-        if case.suspects is not None:
-            self._report_to_suspicion(case, case.suspects, sender, hold, m.knows, now)
-            return
         record = case.record
-        if hold is not None and hold.epoch > record.epoch and case.under_way is None:
+        hold = next((hold for hold in m.holds if hold.service == record.definition.name), None)
+        stood_by = m.stands_in.get(record.definition.name, 0)
+        seen = max(hold.epoch if hold else 0, stood_by)
+        if case.suspects is None and seen > record.epoch and case.under_way is None:
             case.suspects = {sender.name}  # a grant that this SDS knows nothing of: its state is not what it was
-            case.epoch_floor = max(case.epoch_floor, hold.epoch)
-            self._report_to_suspicion(case, case.suspects, sender, hold, m.knows, now)
+        if case.suspects is not None:
+            case.epoch_floor = max(case.epoch_floor, seen)
+            self._report_to_suspicion(case, case.suspects, sender, hold, m, now)
             return
+        if record.secondary == sender.name and case.returned_at is not None:
+            self._look_at_returned(case, case.returned_at, stood_by > 0, now)
         came_back_empty = record.holder == sender.name and sender.incarnation > record.holder_incarnation and hold is None
         if record.state == "held" and came_back_empty and case.under_way is None:
 
@@ -331,9 +342,24 @@ class Witness:
 
             self._write(case, msgspec.structs.replace(record, state="unheld"), then)
 
-    def _report_to_suspicion(self, case: Case, suspects: set[str], sender: Peer, hold: Hold | None, knows: int, now: float) -> None:
-        """R18: the store is older than this SDS's own file; those concerned say what they hold."""
-        if knows != self._incarnation or now <= self.quiet_until or case.under_way:
+    def _look_at_returned(self, case: Case, returned_at: float, stands_in: bool, now: float) -> None:
+        """A secondary that came up anew still stands by nobody: then no word of before can carry the holder on.
+
+        What the holder asked before its lease ran out could be acknowledged
+        late, and be worth something, until one more G has passed.
+        """
+        if stands_in:
+            case.attended()
+        elif now > returned_at + self._timing.promise_for(*self._roster.timing_of(case.record.holder or "")):
+            case.deserted = True
+
+    def _report_to_suspicion(self, case: Case, suspects: set[str], sender: Peer, hold: Hold | None, m: Report, now: float) -> None:
+        """R18: the store is older than this SDS's own file; those concerned say what they hold.
+
+        Who stands in for a holder that the record does not know may be keeping
+        it alive, and stays suspect until it asks to replace it.
+        """
+        if m.knows != self._incarnation or now <= self.quiet_until or case.under_way:
             return
         record = case.record
         if hold and (hold.epoch, hold.number) > (record.epoch, record.number):
@@ -351,7 +377,14 @@ class Witness:
             return
         if record.state == "held" and record.holder == sender.name:
             self._suspect_a_lost_release(case, hold is None, now)
-        if now > case.trust_after:
+        stands_by_unknown = m.stands_in.get(record.definition.name, 0) > record.epoch
+        if now > case.trust_after and not stands_by_unknown:
+            self._cleared(case, suspects, sender.name)
+
+    def _asked_in_suspicion(self, case: Case, suspects: set[str], sender: Peer, m: Takeover, now: float) -> None:
+        """Its promise to the holder has run out, and while it asks it gives no other."""
+        if m.knows == self._incarnation and now > max(self.quiet_until, case.trust_after) and case.under_way is None:
+            case.epoch_floor = max(case.epoch_floor, min(m.epoch, case.epoch_floor + LARGEST_STEP))
             self._cleared(case, suspects, sender.name)
 
     def _suspect_a_lost_release(self, case: Case, given_up: bool, now: float) -> None:
@@ -412,6 +445,11 @@ class Witness:
         timing = (m.lease_s, m.stop_s)
         self._grant(case, sender.name, Ground(why=why, question=m.question, clean=False, timing=timing, evidence=evidence))
 
+    def _grant_refused(self, case: Case, sender: Peer, m: Superseded) -> None:
+        """The guard that was granted it knows a higher epoch, so the next grant must exceed that (R8)."""
+        if sender.name == case.record.holder and sender.incarnation == case.record.holder_incarnation:
+            case.epoch_floor = max(case.epoch_floor, min(m.epoch, case.epoch_floor + LARGEST_STEP))
+
     # -- granting
 
     def _look_after(self, case: Case, now: float) -> None:
@@ -422,12 +460,22 @@ class Witness:
             self._choose(case, now, "nobody holds it")
         elif record.secondary == NOBODY and not case.promise.runs(now):
             self._choose(case, now, f"{record.holder} is silent and had no secondary", besides=record.holder)
+        elif case.deserted and not case.promise.runs(now):
+            self._give_to_returned(case, record.secondary, now)
         elif record.holder in case.vouched and not case.promise.runs(now):
             self._choose(case, now, f"an operator confirmed that {record.holder} is dead", besides=record.holder)
         elif not record.definition.exclusive and not case.promise.runs(now) and self._both_silent(record, now):
             self._choose(case, now, "holder and secondary are silent", besides=record.holder)
         if not case.used and not case.closed and not case.question and now >= case.repeat_at:
             self._send_grant(case, now)
+
+    def _give_to_returned(self, case: Case, secondary: str, now: float) -> None:
+        """It would have asked, had it not been restarted: only it, so that this is no choice of W alone (R13)."""
+        if self._roster.why_not(secondary, case.record.definition.name, now) is None:
+            why = f"{case.record.holder} is silent, and {secondary} came up anew and has no promise to it"
+            self._grant(case, secondary, Ground(why=why, clean=False))
+        else:
+            case.retry_at = now + self._timing.beat_s
 
     def _both_silent(self, record: Record, now: float) -> bool:
         names = (record.holder or "", record.secondary)

@@ -260,6 +260,56 @@ def test_r13_dead_holder_of_a_suspect_record_is_replaced() -> None:
     assert (sds.record.holder, sds.record.epoch) == ("ftp", 10)
 
 
+def come_back(sds: Sds, name: str, incarnation: int, *alive: str) -> list[Any]:
+    """This server's guard is started anew, and admitted once its predecessor was silent for one G."""
+    sds.hear(guard(name, incarnation), Report(knows=1))
+    sds.wait(G + LITTLE, *alive)
+    return sds.join(name, incarnation)
+
+
+def test_r13_secondary_that_came_back_replaces_a_silent_holder() -> None:
+    """Neither its old incarnation's word nor its new one's can keep the holder alive: not before one more G, though."""
+    sds, _ = backed()
+    sds.wait(G + LITTLE, "ftp")
+    come_back(sds, "email", 2, "ftp")
+    sds.wait(G - 2 * LITTLE, "email", "ftp")
+    sds.hear(guard("email", 2), Report(knows=1))
+    assert sds.record.epoch == 1
+    sds.wait(4 * LITTLE, "email", "ftp")
+    actions = sds.hear(guard("email", 2), Report(knows=1)) + sds.wait(TIMING.loadlevel_s, "email", "ftp")
+    assert recipients(actions, Grant)[:1] == ["email"] and sds.record.epoch == 2
+    assert not said(actions, Grant)[0].clean
+
+
+def test_r13_secondary_that_came_back_under_a_bridged_holder_replaces_nobody() -> None:
+    """The SDS's own word may have led the holder from the old incarnation's word to the new one's."""
+    sds, grant = backed()
+    sds.hear(guard("email", 2), Report(knows=1))
+    keep(sds, grant, G + LITTLE, "ftp")
+    sds.join("email", 2)
+    sds.wait(4 * G, "email", "ftp")
+    sds.hear(guard("email", 2), Report(knows=1))
+    assert not said(sds.wait(G, "email", "ftp"), Grant)
+
+
+def test_r13_secondary_that_came_back_and_hears_the_holder_replaces_nobody() -> None:
+    sds, _ = backed()
+    sds.wait(G + LITTLE, "ftp")
+    come_back(sds, "email", 2, "ftp")
+    sds.hear(guard("email", 2), Report(knows=1, stands_in={"www": 1}))
+    sds.wait(2 * G, "email", "ftp")
+    sds.hear(guard("email", 2), Report(knows=1, stands_in={"www": 1}))
+    assert not said(sds.wait(G, "email", "ftp"), Grant)
+
+
+def test_r8_grant_below_what_its_guard_knows_raises_the_next() -> None:
+    sds, grant = held("email")
+    sds.hear(guard("http"), Superseded(service="www", epoch=9, grant_id=0))
+    sds.hear(guard("email"), Superseded(service="www", epoch=30, grant_id=0))
+    (next_grant, *_) = said(release(sds, grant) + sds.wait(G, "http", "email"), Grant)
+    assert next_grant.epoch == 10, "the word of another than the holder raises nothing"
+
+
 def test_r14_w_grants_the_recorded_secondary_at_once() -> None:
     sds, grant = backed()
     actions = release(sds, grant)
@@ -357,6 +407,22 @@ def test_r18_release_that_the_store_forgot_is_taken_from_the_holders_report() ->
     sds.wait(2 * LITTLE, "http", "email")
     actions = sds.hear(guard("http"), Report(knows=2)) + sds.wait(TIMING.loadlevel_s, "http", "email")
     assert said(actions, Grant)[0].epoch == 10
+
+
+def test_r18_server_that_stands_in_for_an_unknown_holder_keeps_the_record_suspect() -> None:
+    """It may be keeping alive whom the SDS has forgotten, until it asks to replace it."""
+    sds = restarted(version=3)
+    sds.join("http")
+    sds.join("email")
+    sds.wait(TIMING.silent_s + 2 * G, "http", "email")
+    for _ in range(3):
+        sds.hear(guard("http"), Report(knows=2))
+        sds.hear(guard("email"), Report(knows=2, stands_in={"www": 12}))
+        assert not said(sds.wait(G, "http", "email"), Grant)
+    unknown = Grant(service="www", epoch=12, grant_id=70, to_incarnation=1, question=0, clean=True, definition=WWW)
+    ask(sds, unknown, question=1, knows=2)
+    actions = sds.hear(guard("http"), Report(knows=2)) + sds.wait(TIMING.loadlevel_s, "http", "email")
+    assert said(actions, Grant)[0].epoch == 13
 
 
 def test_r18_reported_hold_above_the_record_is_adopted() -> None:
