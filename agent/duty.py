@@ -170,6 +170,8 @@ class Duty:
         self._grant_id = grant.grant_id
         self._start_after = LONG_AGO if grant.clean else self.standing_in.promise.until
         self.standing_in.role = None
+        if not self.choice.is_fresh(now, self._timing):
+            self.choice.forget()
         self.holding = Holding(grant, self._timing, self.choice, around.next_beat, around.nonce, now)
         self.holding.leases.grant(WITNESS, asked_at + self._timing.lease_s)
         self._backed_said = None

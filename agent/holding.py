@@ -54,6 +54,14 @@ class Choice:
         self.better: str | None = None
         self.known_at = LONG_AGO
 
+    def is_fresh(self, now: float, timing: Timing) -> bool:
+        """Whether the runner has said so lately."""
+        return now - self.known_at < timing.silent_s
+
+    def forget(self) -> None:
+        """What was true under an earlier grant need not be so any more."""
+        self.names, self.better, self.known_at = (), None, LONG_AGO
+
 
 Out = list[tuple[str, Message]]
 """What to send: to a server's guard, or to WITNESS."""
@@ -284,12 +292,16 @@ class Holding:
         if self._choice.better and serving and self._choice.better != self.recorded:
             better, self._choice.better = self._choice.better, None
             return better
-        if not is_server(self.recorded) or self._silent(now):
+        if not is_server(self.recorded) or self._silent(now) or self._unfit(now):
             return self._replacement(now)
         return self.recorded if self.undecided else None
 
     def _silent(self, now: float) -> bool:
         return now - self.leases.heard_at.get(self.recorded, self._born_at) > self._timing.promise_s
+
+    def _unfit(self, now: float) -> bool:
+        """It acknowledges, and could not run the service: it drains, lacks the program, its runner is away, its clock is wrong."""
+        return self._choice.is_fresh(now, self._timing) and self.recorded not in self._choice.names
 
     def _replacement(self, now: float) -> str | None:
         """Another candidate; else the same anew; else nobody, if the runner's word is fresh."""
@@ -298,7 +310,7 @@ class Holding:
             return min(others, key=lambda name: self._failed_at.get(name, LONG_AGO))
         if self.recorded in self._choice.names:
             return self.recorded
-        if now - self._choice.known_at < self._timing.silent_s:
+        if self._choice.is_fresh(now, self._timing):
             nobody = NOBODY if self.definition.alone == "yield" else ALONE
             return nobody if self.recorded != nobody else None
         return None

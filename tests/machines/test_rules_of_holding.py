@@ -124,6 +124,16 @@ def test_r4_runner_that_stays_away_costs_the_service() -> None:
     assert released.failed
 
 
+def test_secondary_that_could_not_run_it_is_replaced() -> None:
+    """Section 5: it acknowledges, but drains, lacks the program or has lost its runner; the runner's word must be fresh."""
+    holder = backed()
+    candidates(holder, "dns")
+    actions = answer(holder, "ftp", TIMING.beat_s)
+    assert recipients(actions, Assignment) == ["dns"]
+    stale = backed()
+    assert not said(answer(stale, "ftp", TIMING.silent_s + G), Assignment), "an old word of the runner replaces nobody"
+
+
 def test_r5_lease_over_cuts_off_and_only_w_resumes() -> None:
     """Only W's word, and only after the stop was verified."""
     holder = backed()
