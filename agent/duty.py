@@ -57,7 +57,8 @@ class Duty:
         self._kill_at = NEVER
         self._kill_number = 0  # of the newest order to kill: an older one's answer says nothing of what runs now
         self._stopping_epoch = 0
-        self._spawn_by = NEVER  # by then the runner must have begun a start that it was told of
+        self._start_by = NEVER  # by then the runner must have begun a start that it was told of, and then have ended it
+        self._gone_by = NEVER  # by then what was killed must be gone
         self._exited: channel.Exited | None = None
         self._until_said = LONG_AGO
         self._backed_said: tuple[str, bool] | None = None
@@ -201,10 +202,11 @@ class Duty:
             self.run, self._kill_at, self._stopping_epoch = Run.STOPPING, stop_by, held.epoch
             self._say(channel.Stop(service=self.service, epoch=held.epoch, within_s=stop_by - now))
         elif self.run is not Run.KILLING:
-            self._kill()
+            self._kill(now)
 
-    def _kill(self) -> None:
-        self.run, self._kill_at = Run.KILLING, NEVER
+    def _kill(self, now: float) -> None:
+        self.run, self._kill_at, self._start_by = Run.KILLING, NEVER, NEVER
+        self._gone_by = now + self._timing.stop_s + self._timing.runner_answer_s
         self._until_said = LONG_AGO
         self._kill_number += 1
         self._around.emit(ToTether(channel.Kill(service=self.service, number=self._kill_number)))
@@ -214,7 +216,7 @@ class Duty:
         if line.number and (self.run is not Run.KILLING or line.number != self._kill_number):
             return
         was_up = self.run in (Run.ON, Run.STARTING)
-        self.run, self._pid, self._kill_at, self._spawn_by = Run.OFF, None, NEVER, NEVER
+        self.run, self._pid, self._kill_at, self._start_by, self._gone_by = Run.OFF, None, NEVER, NEVER, NEVER
         for release in self.releases.values():
             release.verified = True
         held = self.holding
@@ -224,7 +226,7 @@ class Duty:
             self._note("lapsed", "the tether ended it, since this guard was late")
         if held and exited and not held.lapsed:
             self.run = Run.STARTING
-            self._spawn_by = now + self._timing.runner_answer_s + LONGEST_PAUSE_S
+            self._start_by = now + self._timing.runner_answer_s + LONGEST_PAUSE_S
             self._say(exited)
             return
         self._say(channel.Ended(service=self.service, epoch=held.epoch if held else self.epoch))
@@ -259,10 +261,10 @@ class Duty:
                 self._spawn(line, now)
             case channel.Serving():
                 if self._holds(line.epoch) and self.run is Run.STARTING:
-                    self.run = Run.ON
+                    self.run, self._start_by = Run.ON, NEVER
             case channel.Stopped():
                 if self.run is Run.STOPPING and line.epoch == self._stopping_epoch:
-                    self._kill()
+                    self._kill(now)
             case channel.GiveUp():
                 if self._holds(line.epoch):
                     self.drop(line.reason, now, failed=True, seen_epoch=line.seen_epoch)
@@ -280,10 +282,14 @@ class Duty:
         if held is None or not permitted or held.serve_until() <= now:
             self._say(channel.SpawnFailed(service=self.service, epoch=line.epoch, reason="no lease for it any more"))
             return
-        self._spawn_by = NEVER
+        self._start_by = self._start_limit(held, now)
         self._until_said = LONG_AGO  # the tether forgot it with the process before
         self._say_until(held.serve_until())
         self._around.emit(ToTether(line))
+
+    def _start_limit(self, held: Holding, now: float) -> float:
+        """The runner gives up a start that takes too long; one that hangs gives up nothing (docs/decisions/0014)."""
+        return now + held.definition.start_limit_s + self._timing.runner_answer_s
 
     def from_tether(self, line: channel.Line, now: float) -> None:
         """The tether says something about this service."""
@@ -294,30 +300,32 @@ class Duty:
             case channel.SpawnFailed():
                 self._say(line)
             case channel.Exited():
-                self._process_ended(line)
+                self._process_ended(line, now)
             case channel.Gone():
                 self._gone(line, now)
             case _:
                 pass
         self.tick(now)
 
-    def _process_ended(self, line: channel.Exited) -> None:
+    def _process_ended(self, line: channel.Exited, now: float) -> None:
         """The main process is dead; what it left behind is killed before anything starts again."""
         if line.pid != self._pid:
             return
         if self.run in (Run.ON, Run.STARTING):
             self._exited = line
-            self._kill()
+            self._kill(now)
         elif self.run is Run.STOPPING:
-            self._kill()
+            self._kill(now)
 
-    def welcome_runner(self) -> None:
+    def welcome_runner(self, now: float) -> None:
         """A runner came, perhaps a new one: tell it what is held and what runs (R4)."""
         held = self.holding
         if held and self.run in (Run.STARTING, Run.ON):
+            if self.run is Run.STARTING and self._pid:
+                self._start_by = self._start_limit(held, now)
             self._start(held)
         elif self.run is Run.STOPPING:
-            self._kill()
+            self._kill(now)
         elif self.run is Run.KILLING:
             self._exited = None  # the runner that it was for is dead: this one is told to start, once all is gone
         role = self.standing_in.role
@@ -337,7 +345,7 @@ class Duty:
     def tick(self, now: float) -> None:
         """Do what is due; called after every event too, so that nothing waits for its beat."""
         if self.run is Run.STOPPING and now >= self._kill_at:
-            self._kill()
+            self._kill(now)
         if self.releases:
             self._repeat_releases(now)
         if self.holding:
@@ -363,13 +371,16 @@ class Duty:
         if self.run in (Run.STARTING, Run.ON) and held.serve_until() <= now:
             held.lapse()
             self._note("lapsed", f"no acknowledgement left of {', '.join(sorted(held.voters()))} or the SDS")
-            self._kill()
+            self._kill(now)
         elif self.run is Run.OFF and held.serve_until() > now and now > self._start_after and self._around.runner_here:
             self.run = Run.STARTING
-            self._spawn_by = now + self._timing.runner_answer_s
+            self._start_by = now + self._timing.runner_answer_s
             self._start(held)
-        if self.run is Run.STARTING and now >= self._spawn_by:
+        if self.run is Run.STARTING and now >= self._start_by:
             self.drop("the runner does not answer", now, failed=True)
+            return
+        if self.run is Run.KILLING and now >= self._gone_by:
+            self.drop("what was killed does not end", now, failed=True)
             return
         if self.run is Run.ON and held.ready_to_move(now):
             self.drop(f"planned move to {held.target}", now, orderly=True)
@@ -394,7 +405,7 @@ class Duty:
             if release.verified:
                 due = min(due, release.next_at)
         if self.holding:
-            due = min(due, self._spawn_by, self.holding.wake_at(now))
+            due = min(due, self._start_by, self._gone_by, self.holding.wake_at(now))
             if self.run is Run.OFF and self._start_after > now:
                 due = min(due, self._start_after + 1e-6)
         elif self._around.known:

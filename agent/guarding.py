@@ -219,7 +219,7 @@ class Guarding:
             self._look_at_all()
             self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
             for duty in self.duties.values():
-                duty.welcome_runner()
+                duty.welcome_runner(now)
         else:
             self.duty(line.service).from_tether(line, now)  # type: ignore[attr-defined]
 

@@ -44,8 +44,8 @@ def leases_ignored(put: Put) -> None:
 def off_before_gone(put: Put) -> None:
     honest = Duty._kill
 
-    def kill(self: Duty) -> None:
-        honest(self)
+    def kill(self: Duty, now: float) -> None:
+        honest(self, now)
         self._gone(Gone(service=self.service, number=self._kill_number), LONG_AGO)
 
     put(Duty, "_kill", kill)
@@ -58,7 +58,7 @@ def spawn_without_lease(put: Put) -> None:
 
 @bug("R4", "a runner that comes back is not told what runs")
 def no_adoption(put: Put) -> None:
-    put(Duty, "welcome_runner", lambda duty: None)
+    put(Duty, "welcome_runner", lambda duty, now: None)
 
 
 @bug("R8", "a released epoch is not burned")

@@ -150,6 +150,34 @@ def test_r5_lease_over_cuts_off_and_only_w_resumes() -> None:
     assert not holder.holding.lapsed
 
 
+def test_r5_stop_that_cannot_be_verified_gives_up_the_lease_and_never_says_released() -> None:
+    """A process that the kernel cannot end must not be kept in office by a guard that is well (decision 14)."""
+    holder = backed()
+    holder.tether(channel.Exited(service="www", epoch=1, pid=42, status=1))
+    assert holder.duty.run is Run.KILLING
+    actions = answer(holder, "ftp", S + TIMING.runner_answer_s - LITTLE)
+    assert said(actions, KeepAlive) and holder.duty.holding
+    holder.wait(TIMING.beat_s)
+    actions = holder.wait(10 * G)
+    assert not holder.duty.holding and not said(actions, Beat | Renewal | Released)
+    (released,) = said(holder.tether(channel.Gone(service="www", number=1)), Released)
+    assert released.failed
+
+
+def test_r5_start_that_hangs_with_its_runner_is_given_up() -> None:
+    """The runner gives up a start that takes too long, unless it hangs itself (decision 14)."""
+    holder, actions = granted("ftp")
+    renew(holder, actions)
+    spawn = channel.Spawn(service="www", epoch=1, grant_id=1001, argv=("run",), environment={}, output="")
+    holder.runner(spawn)
+    holder.tether(channel.Spawned(service="www", epoch=1, pid=42))
+    limit_s = holder.holding.definition.start_limit_s + TIMING.runner_answer_s
+    answer(holder, "ftp", limit_s - TIMING.beat_s, witness=True)
+    assert holder.duty.run is Run.STARTING
+    holder.wait(2 * TIMING.beat_s)
+    assert not holder.duty.holding and holder.duty.run is Run.KILLING
+
+
 def test_r5_tether_is_told_until_when_the_service_may_live() -> None:
     holder = serving("ftp")
     until = said(answer(holder, "ftp", TIMING.beat_s * 2), channel.Until)
