@@ -61,6 +61,7 @@ class Spawn(Line, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     environment: dict[str, str]
     output: str  # a file to which standard output and error are appended
+    number: int = 0  # given by the guard, for the tether: `Gone` names the newest that it saw
 
 
 class Serving(Line, frozen=True, kw_only=True):
@@ -209,6 +210,7 @@ class Gone(Line, frozen=True, kw_only=True):
 
     service: str
     number: int = 0  # of the newest order to kill that this answers; 0: the tether struck by itself
+    spawn: int = 0  # the newest order to spawn that the tether had seen by then
 
 
 class RunnerUp(Line, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ acknowledged).  Nothing is "off" before the tether said `Gone`.
 
 from __future__ import annotations
 
+import msgspec
+
 from agent import channel
 from agent.holding import Choice, Holding, Out
 from agent.lease import WITNESS
@@ -56,6 +58,7 @@ class Duty:
         self._start_after = LONG_AGO
         self._kill_at = NEVER
         self._kill_number = 0  # of the newest order to kill: an older one's answer says nothing of what runs now
+        self._spawn_number = 0  # of the newest order to spawn: the end of what was spawned before says nothing either
         self._stopping_epoch = 0
         self._start_by = NEVER  # by then the runner must have begun a start that it was told of, and then have ended it
         self._gone_by = NEVER  # by then what was killed must be gone
@@ -212,8 +215,10 @@ class Duty:
         self._around.emit(ToTether(channel.Kill(service=self.service, number=self._kill_number)))
 
     def _gone(self, line: channel.Gone, now: float) -> None:
-        """The stop is verified; unless this answers an order to kill that something newer was started after."""
+        """The stop is verified; unless something newer was started since the tether saw that (docs/decisions/0011)."""
         if line.number and (self.run is not Run.KILLING or line.number != self._kill_number):
+            return
+        if not line.number and line.spawn != self._spawn_number:
             return
         was_up = self.run in (Run.ON, Run.STARTING)
         self.run, self._pid, self._kill_at, self._start_by, self._gone_by = Run.OFF, None, NEVER, NEVER, NEVER
@@ -285,7 +290,8 @@ class Duty:
         self._start_by = self._start_limit(held, now)
         self._until_said = LONG_AGO  # the tether forgot it with the process before
         self._say_until(held.serve_until())
-        self._around.emit(ToTether(line))
+        self._spawn_number += 1
+        self._around.emit(ToTether(msgspec.structs.replace(line, number=self._spawn_number)))
 
     def _start_limit(self, held: Holding, now: float) -> float:
         """The runner gives up a start that takes too long; one that hangs gives up nothing (docs/decisions/0014)."""

@@ -115,12 +115,13 @@ Action = Union[Launch, KillAll, Say, Remark]
 class _Service:
     """One service as the tether sees it."""
 
-    __slots__ = ("again_at", "again_s", "epoch", "ordered", "state", "stuck_at", "until_at")
+    __slots__ = ("again_at", "again_s", "epoch", "ordered", "spawn", "state", "stuck_at", "until_at")
 
     def __init__(self) -> None:
         self.state: Literal["none", "starting", "running", "ended", "killing"] = "none"
         self.epoch = 0  # the highest seen; never forgotten
         self.ordered = 0  # the number of the guard's order to kill it; 0 if there was none
+        self.spawn = 0  # the number of the guard's newest order to spawn it, obeyed or not
         self.until_at: float | None = None
         self.again_at = NEVER
         self.again_s = FIRST_AGAIN_S
@@ -194,6 +195,7 @@ class Leash:
 
     def _spawn(self, spawn: Spawn, now: float) -> list[Action]:
         service = self._service(spawn.service)
+        service.spawn = spawn.number
         reason = ""
         if spawn.epoch < service.epoch:
             reason = f"epoch {spawn.epoch} is over: epoch {service.epoch} was started here since"
@@ -283,4 +285,4 @@ class Leash:
             return []
         number = service.ordered
         service.state, service.until_at, service.ordered = "none", None, 0
-        return self._say(Gone(service=name, number=number))
+        return self._say(Gone(service=name, number=number, spawn=service.spawn))

@@ -120,7 +120,7 @@ def test_r4_runner_that_stays_away_costs_the_service() -> None:
     answer(holder, "ftp", TIMING.runner_grace_s - LITTLE)
     assert holder.duty.run is Run.ON
     assert said(holder.wait(2 * TIMING.beat_s), channel.Kill)
-    (released,) = said(holder.tether(channel.Gone(service="www")), Released)
+    (released,) = said(holder.tether(channel.Gone(service="www", spawn=1)), Released)
     assert released.failed
 
 
@@ -141,7 +141,7 @@ def test_r5_lease_over_cuts_off_and_only_w_resumes() -> None:
     assert said(actions, channel.Kill) and holder.holding.lapsed
     renew(holder, actions)
     assert holder.holding.lapsed, "the stop is not verified yet"
-    holder.tether(channel.Gone(service="www"))
+    holder.tether(channel.Gone(service="www", spawn=1))
     actions = holder.wait(TIMING.beat_s + LITTLE)
     for beat in said(actions, KeepAlive):
         holder.hear(guard("ftp"), acknowledge(beat))
@@ -184,11 +184,28 @@ def test_r5_tether_is_told_until_when_the_service_may_live() -> None:
     assert until and holder.now < until[-1].until_at <= holder.now + H
 
 
+def test_r5_end_that_crossed_a_new_start_says_nothing_of_it() -> None:
+    """The tether struck by itself while the guard was late; its word comes after the guard's next order (decision 11)."""
+    holder, actions = granted()
+    renew(holder, actions)
+    spawn = channel.Spawn(service="www", epoch=1, grant_id=1001, argv=("run",), environment={}, output="")
+    holder.runner(spawn)
+    holder.tether(channel.SpawnFailed(service="www", epoch=1, reason="killed by the tether"))
+    (second,) = said(holder.runner(spawn), channel.Spawn)
+    assert second.number == 2
+    holder.tether(channel.Gone(service="www", spawn=1))
+    assert holder.duty.run is Run.STARTING
+    actions = holder.hear(WITNESS, Superseded(service="www", epoch=2, grant_id=5)) + holder.wait(TIMING.beat_s)
+    assert said(actions, channel.Kill) and not said(actions, Released)
+    holder.tether(channel.Gone(service="www", spawn=2))
+    assert holder.duty.run is Run.OFF
+
+
 def test_r8_burned_epoch_is_never_served() -> None:
     """Even if its grant arrives again, later."""
     holder = serving()
     holder.runner(channel.GiveUp(service="www", epoch=1, reason="it does not start"))
-    holder.tether(channel.Gone(service="www"))
+    holder.tether(channel.Gone(service="www", spawn=1))
     holder.grant(epoch=1)
     assert holder.duty.holding is None
     holder.grant(epoch=2)
@@ -334,7 +351,7 @@ def test_r14_released_is_repeated_after_the_verified_stop() -> None:
     actions = holder.runner(channel.GiveUp(service="www", epoch=1, reason="it does not start"))
     assert said(actions, channel.Kill)
     assert not said(actions + holder.wait(S), Released), "not before the tether said Gone"
-    holder.tether(channel.Gone(service="www"))
+    holder.tether(channel.Gone(service="www", spawn=1))
     assert len(said(holder.wait(3 * TIMING.beat_s), Released)) >= 2
     holder.hear(WITNESS, ReleaseAcknowledged(service="www", epoch=1))
     assert not said(holder.wait(3 * TIMING.beat_s), Released)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,6 +163,14 @@ def test_what_is_not_prolonged_is_killed_and_told() -> None:
     assert [type(action) for action in actions] == [Remark, KillAll]
     assert said(leash.step(ProcessEnded("www", 9, -9), 1.3)) == [Exited(service="www", epoch=1, pid=9, status=-9)]
     assert said(leash.step(NoneLeft("www"), 1.3)) == [Gone(service="www")]
+
+
+def test_the_end_names_the_newest_order_to_spawn_though_it_was_refused() -> None:
+    leash = Leash(H, HALF_S)
+    leash.step(msgspec.structs.replace(spawn(), number=1), 0.0)
+    leash.step(Tick(), H + HALF_S)
+    assert refusal(leash.step(msgspec.structs.replace(spawn(), number=2), H + HALF_S))
+    assert said(leash.step(NoneLeft("www"), H + HALF_S)) == [Gone(service="www", spawn=2)]
 
 
 def test_what_is_not_prolonged_while_it_starts_has_failed() -> None:
