@@ -14,6 +14,7 @@ import msgspec
 from agent.choosing import ChoosingSettings
 from agent.running import Ability
 from bus.config import Timing
+from bus.messages import Order
 from bus.step import Peer
 from bus.values import ServiceDefinition, is_server
 from simulation.central import Central
@@ -212,5 +213,24 @@ class Life:
         self.world.run(85.0)
         moved = self.judge.changes - before
         worst = max(self.judge.longest_outage_s(service, 6.0) for service in self.services)
-        text = f"economy: {moved} changes, {worst:.2f} s unserved, though nothing failed" if moved or worst else None
-        return self._failed(text)
+        if moved or worst:
+            return self._failed(f"economy: {moved} changes, {worst:.2f} s unserved, though nothing failed")
+        return self._failed(self._ordered_move())
+
+    def _ordered_move(self) -> str | None:
+        """A move that an operator orders is one change of holder, to its target; it costs a stop and a start."""
+        service = self.world.random.choice(self.services)
+        before = self.central.record(service)
+        assert before is not None
+        target = self.world.random.choice([name for name in self.names if name != before.holder])
+        ordered_at = self.world.now
+        self.central.order(Order(verb="move", service=service, server=target))
+        self.world.run(ordered_at + 6.0)
+        after = self.central.record(service)
+        if after is None or after.holder != target or not self.settled(service):
+            return f"liveness: {service} was to move to {target}; six seconds later it is with {after.holder if after else None}"
+        if after.epoch != before.epoch + 1:
+            return f"economy: {service} changed hands {after.epoch - before.epoch} times to move to {target}"
+        outage_s = self.judge.longest_outage_s(service, ordered_at)
+        limit_s = self.timing.stop_s + Behaviour().start_s + 0.2
+        return f"outage: {service} {outage_s:.2f} s in a planned move, the bound is {limit_s:.2f} s" if outage_s > limit_s else None

@@ -166,6 +166,6 @@ def released_too_early(put: Put) -> None:
     put(Duty, "drop", drop)
 
 
-@bug("R14", "a planned stop begins without the fresh word of W and of the target")
-def moved_without_word(put: Put) -> None:
-    put(Holding, "ready_to_move", lambda holding, now: holding.target is not None and holding.recorded == holding.target)
+@bug("R14", "a planned stop begins before the target is on record as secondary")
+def moved_before_appointed(put: Put) -> None:
+    put(Holding, "ready_to_move", lambda holding, now: holding.target is not None)
