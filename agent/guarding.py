@@ -260,7 +260,8 @@ class Guarding:
         for service, alarm_at in self._alarms.items():
             if alarm_at == LONG_AGO:
                 alarm_at = self._alarms[service] = self.duties[service].wake_at(now)
-            due = min(due, alarm_at)
+            if alarm_at < due:
+                due = alarm_at
         if not self._around.runner_here and any(duty.holding for duty in self.duties.values()):
             due = min(due, max(self._runner_lost_at + self._timing.runner_grace_s + 1e-6, now + self._timing.tick_s))
         if self._hand_over_by is not None and not self._handed_over_said:

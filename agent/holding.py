@@ -102,16 +102,15 @@ class Holding:
 
     def serve_until(self) -> float:
         """Until when this holder may serve, as things stand: R1, R10-R12."""
-        witness_until = self.leases.until(WITNESS)
         if self.lapsed:
             return LONG_AGO
-        voters = self.voters()
-        if NOBODY in voters:
-            return witness_until
-        servers_until = NEVER
-        for voter in voters:
+        until = self.leases.until
+        witness_until, servers_until = until(WITNESS), NEVER
+        for voter in self.voters():
+            if voter == NOBODY:
+                return witness_until
             if voter != ALONE:
-                servers_until = min(servers_until, self.leases.until(voter))
+                servers_until = min(servers_until, until(voter))
         return max(witness_until, servers_until)
 
     def lapse(self) -> None:

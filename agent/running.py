@@ -304,7 +304,9 @@ class Running:
         )
 
     def _set_alarm(self) -> None:
-        due = min((takeover.wake_at for takeover in self.takeovers.values()), default=NEVER)
+        due = NEVER
+        for takeover in self.takeovers.values():
+            due = min(due, takeover.wake_at)
         if self._leaving is not None and self._leaving.until is not None:
             due = min(due, self._leaving.until)
         if self._incarnation is not None:

@@ -37,6 +37,10 @@ class Publish(msgspec.Struct, frozen=True):
     update: TableUpdate
 
 
+_SAID = (Send, Publish)
+"""What changes nothing in the table: words that leave."""
+
+
 class Outlived(msgspec.Struct, frozen=True):
     """A server has heard a later SDS than this one is: its state was lost, and it must start again above that number (R18)."""
 
@@ -103,7 +107,7 @@ class ServiceDescription:
                 actions = []
             case _:
                 raise AssertionError(f"an SDS gets no {event!r}")
-        if any(not isinstance(action, Send | Publish) for action in actions):
+        if not all(isinstance(action, _SAID) for action in actions):
             actions += self._publish(now)
         self.wake_at = min(self._look_at, self.witness.wake_at(now))
         return actions

@@ -70,8 +70,8 @@ class Membership:
         presence = self.presence.get(name)
         if presence is None:
             return False
-        heard = min(presence.guard_heard_at, presence.runner_heard_at)
-        return now - heard < self._timing.silent_s
+        silent_s = self._timing.silent_s
+        return now - presence.guard_heard_at < silent_s and now - presence.runner_heard_at < silent_s
 
     def heard_at(self, name: str) -> float:
         """When the guard last said anything."""
