@@ -124,6 +124,8 @@ class Host:
         self.guard_paused = False
         self.runner_paused = False
         self.incarnation = 0
+        self._guard_header = Header("sim", name, "guard", 0)
+        self._runner_header = Header("sim", name, "runner", 0)
         self.leash: Leash | None = None
         self.guard: Guarding | None = None
         self.runner: Running | None = None
@@ -203,6 +205,8 @@ class Host:
 
     def _start_guard(self) -> None:
         self.incarnation += 1
+        self._guard_header = Header("sim", self.name, "guard", self.incarnation)
+        self._runner_header = Header("sim", self.name, "runner", self.incarnation)
         self._guard_life += 1
         self.guard = Guarding(self.name, self.incarnation, self.world.draw(), self.timing, self.now)
         self.world.after(self.world.random.uniform(0.02, 0.2), self._guard_up, self._guard_life)
@@ -407,8 +411,7 @@ class Host:
                 elif isinstance(action.message, Takeover):
                     self.judge.questions.asked(self.name, self.incarnation, action.message)
                 target = SDS_HOST if action.to.part == "sds" else action.to.name
-                header = Header("sim", self.name, "guard", self.incarnation)
-                self.world.send(self.name, target, header, action.message, action.to)
+                self.world.send(self.name, target, self._guard_header, action.message, action.to)
             case ToTether():
                 self._to_leash(action.line)
             case ToRunner():
@@ -428,8 +431,7 @@ class Host:
         random = self.world.random
         match action:
             case Send():
-                header = Header("sim", self.name, "runner", self.incarnation)
-                self.world.send(self.name, SDS_HOST, header, action.message, action.to)
+                self.world.send(self.name, SDS_HOST, self._runner_header, action.message, action.to)
             case ToGuard():
                 self._line("guard", self._guard_life, FromRunner(action.line))
             case Survey():

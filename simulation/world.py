@@ -6,8 +6,8 @@ it is sent and decoded when it arrives.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
+from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
@@ -72,7 +72,7 @@ class World:
     def at(self, time: float, what: Callable[..., None], *arguments: Any) -> None:
         """Let this happen then; what is scheduled for one instant happens in the order of scheduling."""
         self._order += 1
-        heapq.heappush(self._heap, (max(time, self.now), self._order, what, arguments))
+        heappush(self._heap, (time if time > self.now else self.now, self._order, what, arguments))
 
     def after(self, delay_s: float, what: Callable[..., None], *arguments: Any) -> None:
         """Let this happen after so long."""
@@ -81,9 +81,8 @@ class World:
     def run(self, until: float) -> None:
         """Let everything happen up to then, or until the judge stops the world."""
         heap = self._heap
-        pop = heapq.heappop
         while heap and heap[0][0] <= until and not self.stopped:
-            self.now, _, what, arguments = pop(heap)
+            self.now, _, what, arguments = heappop(heap)
             what(*arguments)
         if not self.stopped:
             self.now = until
