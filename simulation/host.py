@@ -1,19 +1,17 @@
-"""A server in virtual time: tether, guard, runner and processes; the machines are the real ones.
+"""A server in virtual time: tether, guard and runner; the machines are the real ones.
 
-What is simulated is what stands at the edges: processes that take time to
-start and to die, lines between the three, late alarms, and death in every part.
+What is simulated is what stands at the edges: lines between the three, late
+alarms, and death in every part.  Their services are in processes.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
-from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted, Say
+from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, Say
 from agent.parent import HAND_OVER_LIMIT_S
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
 from agent.surroundings import ToRunner, ToTether
@@ -24,33 +22,10 @@ from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
 from bus.values import ServiceDefinition
 from bus.wire import Header
+from simulation.alarm import Alarm
 from simulation.judge import Judge
+from simulation.processes import Behaviour, Processes
 from simulation.world import SDS_HOST, Clock, World
-
-NEVER = float("inf")
-
-
-class Behaviour(msgspec.Struct):
-    """How processes and alarms behave; the weather makes it worse."""
-
-    start_s: float = 0.5
-    start_fails: float = 0.0  # the share of starts that fail
-    stop_s: float = 0.05
-    stop_hangs: float = 0.0
-    rough: bool = False  # kills take as long as they may more often than not
-    late_s: float = 0.0  # an alarm of a guard comes this much late at most
-
-
-class Process(msgspec.Struct):
-    """A service's process."""
-
-    pid: int
-    service: str
-    epoch: int
-    grant_id: int
-    up_at: float
-    fails: bool
-    answering: bool = False
 
 
 class Names:
@@ -66,37 +41,6 @@ class Names:
             return known
         self.epochs[service] = epoch
         return 0
-
-
-class Alarm:
-    """Wakes a machine when it wants to be woken, or somewhat later."""
-
-    def __init__(self, world: World, clock: Clock, ring: Any) -> None:
-        self._world = world
-        self._clock = clock
-        self._ring = ring
-        self._at = NEVER
-        self._set = 0
-
-    def set(self, wake_at: float, late_s: float) -> None:
-        """The machine wants to be stepped at this instant of its clock."""
-        if wake_at == NEVER:
-            return
-        at = max(self._clock.when(wake_at), self._world.now)
-        if at < self._at:
-            self._at = at
-            self._set += 1
-            self._world.at(at + self._world.random.random() * late_s, self._fire, self._set)
-
-    def clear(self) -> None:
-        """Nobody wants to be woken any more."""
-        self._at = NEVER
-        self._set += 1
-
-    def _fire(self, number: int) -> None:
-        if number == self._set:
-            self._at = NEVER
-            self._ring()
 
 
 class Host:
@@ -129,18 +73,17 @@ class Host:
         self.leash: Leash | None = None
         self.guard: Guarding | None = None
         self.runner: Running | None = None
-        self.processes: dict[str, Process] = {}
         self.ending = False  # handing over
         self.ended = False
         self._held_back: list[tuple[str, Any]] = []  # events of paused parts, by part
-        self._life = 0  # of the host
+        self.life = 0
         self._guard_life = 0
         self._runner_life = 0
-        self._killing: set[str] = set()
+        self.processes = Processes(self)
         self._line_at = {"guard": 0.0, "runner": 0.0}
         self._guard_alarm = Alarm(world, clock, lambda: self._to_guard(Tick()))
         self._runner_alarm = Alarm(world, clock, lambda: self._to_runner(Tick()))
-        self._leash_alarm = Alarm(world, clock, lambda: self._to_leash(Tick()))
+        self._leash_alarm = Alarm(world, clock, lambda: self.to_leash(Tick()))
         world.doors[name] = self._receive
 
     @property
@@ -157,7 +100,7 @@ class Host:
         self.world.say(self.name, "boots")
         self.on, self.paused, self.guard_paused, self.runner_paused = True, False, False, False
         self.ending = self.ended = False
-        self._life += 1
+        self.life += 1
         self.leash = Leash(self.timing.lease_s, self.timing.guard_kill_s)
         self._start_guard()
 
@@ -166,15 +109,13 @@ class Host:
         if not self.on:
             return
         self.world.say(self.name, "loses power")
-        for service in list(self.processes):
-            self._remove(service)
+        self.processes.all_end()
         self.on = self.paused = False
         self.leash = self.guard = self.runner = None
-        self._life += 1
+        self.life += 1
         self._guard_life += 1
         self._runner_life += 1
         self._held_back.clear()
-        self._killing.clear()
         for alarm in (self._guard_alarm, self._runner_alarm, self._leash_alarm):
             alarm.clear()
 
@@ -191,14 +132,14 @@ class Host:
         self._guard_alarm.clear()
         self._drop_held("guard")
         self._end_runner()
-        self._to_leash(GuardGone())
-        self._restart_guard_when_clear(self._life)
+        self.to_leash(GuardGone())
+        self._restart_guard_when_clear(self.life)
 
     def _restart_guard_when_clear(self, life: int) -> None:
-        if life != self._life or self.guard is not None or self.ended:
+        if life != self.life or self.guard is not None or self.ended:
             return
         if self.leash and self.leash.clear and not self.paused:
-            self._to_leash(GuardUp())
+            self.to_leash(GuardUp())
             self._start_guard()
         else:
             self.world.after(0.01, self._restart_guard_when_clear, life)
@@ -225,7 +166,7 @@ class Host:
             self._exit()
             return
         self._end_runner()
-        self.world.after(self.world.random.uniform(0.1, 0.8), self._start_runner_again, self._life, self._guard_life)
+        self.world.after(self.world.random.uniform(0.1, 0.8), self._start_runner_again, self.life, self._guard_life)
 
     def _end_runner(self) -> None:
         self.runner, self.runner_paused = None, False
@@ -236,7 +177,7 @@ class Host:
             self._line("guard", self._guard_life, RunnerLost())
 
     def _start_runner_again(self, life: int, guard_life: int) -> None:
-        if life == self._life and guard_life == self._guard_life and self.guard and self.runner is None:
+        if life == self.life and guard_life == self._guard_life and self.guard and self.runner is None:
             self._start_runner()
 
     def _start_runner(self) -> None:
@@ -249,10 +190,9 @@ class Host:
 
     def kill_process(self, service: str) -> None:
         """The service's process dies alone."""
-        process = self.processes.get(service)
-        if process and not self.paused:
+        if service in self.processes.running and not self.paused:
             self.world.say(self.name, service, "process is killed")
-            self._process_ended(process, -9)
+            self.processes.end(service, -9)
 
     def pause(self) -> None:
         """Everything is stopped: SIGSTOP to all, or a virtual machine that is not scheduled."""
@@ -260,8 +200,7 @@ class Host:
             return
         self.world.say(self.name, "is paused")
         self.paused = True
-        for service in self.processes:
-            self.judge.dies(self.name, service)
+        self.processes.freeze()
 
     def resume(self) -> None:
         """The kernel gate (R6) is shut until the guard has looked: the known limit is left out here."""
@@ -272,14 +211,8 @@ class Host:
         self._release_held()
         if self.guard and not self.guard_paused:
             self._to_guard(Tick())
-        self._to_leash(Tick())
-        for service, process in list(self.processes.items()):
-            if service in self._killing:
-                self._killing.discard(service)
-                self._remove(service)
-                self._to_leash(NoneLeft(service))
-            else:
-                self._show(process)
+        self.to_leash(Tick())
+        self.processes.thaw()
 
     def pause_part(self, part: str, paused: bool) -> None:
         """Only the guard, or only the runner, is stopped or goes on."""
@@ -307,10 +240,10 @@ class Host:
             return
         self.ending = True
         self._to_runner(Terminate())
-        self.world.after(HAND_OVER_LIMIT_S, self._give_up, self._life)
+        self.world.after(HAND_OVER_LIMIT_S, self._give_up, self.life)
 
     def _give_up(self, life: int) -> None:
-        if life != self._life or self.ended:
+        if life != self.life or self.ended:
             return
         if self.paused:
             self.world.after(0.01, self._give_up, life)
@@ -367,7 +300,7 @@ class Host:
         if self.runner is runner:
             self._runner_alarm.set(runner.wake_at, 0.02)
 
-    def _to_leash(self, event: Any) -> None:
+    def to_leash(self, event: Any) -> None:
         leash = self.leash
         if leash is None:
             return
@@ -381,7 +314,7 @@ class Host:
     def _release_held(self) -> None:
         """What queued before the first tick is drained first (R7)."""
         held, self._held_back = self._held_back, []
-        doors = {"guard": self._to_guard, "runner": self._to_runner, "leash": self._to_leash}
+        doors = {"guard": self._to_guard, "runner": self._to_runner, "leash": self.to_leash}
         for part, event in held:
             if not isinstance(event, Tick):
                 doors[part](event)
@@ -413,7 +346,7 @@ class Host:
                 target = SDS_HOST if action.to.part == "sds" else action.to.name
                 self.world.send(self.name, target, self._guard_header, action.message, action.to)
             case ToTether():
-                self._to_leash(action.line)
+                self.to_leash(action.line)
             case ToRunner():
                 if self.runner:
                     self._line("runner", self._runner_life, FromGuard(action.line))
@@ -443,11 +376,9 @@ class Host:
                 answer = Named(action.definition.name, action.epoch, done=not higher, higher_epoch=higher)
                 self._answer(random.uniform(0.002, 0.02), answer)
             case StopProgram():
-                self._stop_program(action)
+                self.processes.stop(action.definition.name)
             case KillProgram():
-                for process in list(self.processes.values()):
-                    if process.pid == action.pid:
-                        self._process_ended(process, -9)
+                self.processes.kill_one(action.pid)
             case ServicesChanged():
                 pass
             case Exit():
@@ -458,10 +389,10 @@ class Host:
     def _perform_leash(self, action: Any) -> None:
         match action:
             case Launch():
-                self._launch(action.spawn)
+                self.processes.launch(action.spawn)
             case KillAll():
                 for service in action.services:
-                    self._kill(service)
+                    self.processes.kill(service)
             case Say():
                 if self.guard:
                     self._line("guard", self._guard_life, FromTether(action.line))
@@ -475,6 +406,11 @@ class Host:
         if life == self._runner_life:
             self._to_runner(event)
 
+    def _check(self, life: int, check: Check) -> None:
+        if life == self._runner_life:
+            answers = self.processes.answers(check.definition.name)
+            self._to_runner(Checked(check.definition.name, check.epoch, answers, "" if answers else "refused"))
+
     def _exit(self) -> None:
         """The agent ends: nothing of it may be left."""
         if self.ended:
@@ -486,91 +422,11 @@ class Host:
         self._runner_life += 1
         self._guard_alarm.clear()
         self._runner_alarm.clear()
-        self._to_leash(GuardGone())
-        self.world.after(self.timing.stop_s, self._off, self._life)
+        self.to_leash(GuardGone())
+        self.world.after(self.timing.stop_s, self._off, self.life)
 
     def _off(self, life: int) -> None:
         """It is off, and started again after a while."""
-        if life == self._life:
+        if life == self.life:
             self.crash()
             self.world.after(self.world.random.uniform(0.2, 3.0), self.boot)
-
-    # -- processes
-
-    def _launch(self, spawn: channel.Spawn) -> None:
-        random, behaviour = self.world.random, self.behaviour
-        pid = self.world.draw()
-        fails = random.random() < behaviour.start_fails
-        up_at = self.world.now + random.uniform(0.1, 1) * behaviour.start_s
-        process = Process(pid, spawn.service, spawn.epoch, spawn.grant_id, up_at, fails)
-        if fails and random.random() < 0.3:
-            self.world.after(0.002, self._leash_hears, self._life, ProcessFailed(spawn.service, spawn.epoch, "no such program"))
-            return
-        self.processes[spawn.service] = process
-        self.judge.lives(self.name, spawn.service, spawn.epoch, spawn.grant_id)
-        self.judge.questions.started(self.name, self.incarnation, spawn.service, spawn.grant_id)
-        self.world.after(0.001, self._leash_hears, self._life, ProcessStarted(spawn.service, spawn.epoch, pid))
-        self.world.at(up_at, self._up, self._life, process)
-
-    def _leash_hears(self, life: int, event: Any) -> None:
-        if life == self._life:
-            self._to_leash(event)
-
-    def _up(self, life: int, process: Process) -> None:
-        if life != self._life or self.processes.get(process.service) is not process:
-            return
-        if process.fails:
-            self._process_ended(process, 1)
-        else:
-            process.answering = True
-            self._show(process)
-
-    def _show(self, process: Process) -> None:
-        """What the world sees of it."""
-        if not self.paused:
-            if self.name not in self.judge.alive[process.service]:
-                self.judge.lives(self.name, process.service, process.epoch, process.grant_id)
-            self.judge.answers(self.name, process.service, process.answering)
-
-    def _check(self, life: int, check: Check) -> None:
-        if life == self._runner_life:
-            process = self.processes.get(check.definition.name)
-            answers = process is not None and process.answering
-            self._to_runner(Checked(check.definition.name, check.epoch, answers, "" if answers else "refused"))
-
-    def _stop_program(self, action: StopProgram) -> None:
-        random, behaviour = self.world.random, self.behaviour
-        process = self.processes.get(action.definition.name)
-        if process and random.random() >= behaviour.stop_hangs:
-            self.world.after(random.uniform(0, behaviour.stop_s), self._stopped, self._life, process)
-
-    def _stopped(self, life: int, process: Process) -> None:
-        if life == self._life and self.processes.get(process.service) is process:
-            self._process_ended(process, 0)
-
-    def _process_ended(self, process: Process, status: int) -> None:
-        self._remove(process.service)
-        self._to_leash(ProcessEnded(process.service, process.pid, status))
-
-    def _remove(self, service: str) -> None:
-        self.processes.pop(service, None)
-        self.judge.dies(self.name, service)
-
-    def _kill(self, service: str) -> None:
-        """SIGKILL, and a scan that finds nothing some time later: within a quarter of S."""
-        if service in self._killing:
-            return
-        random = self.world.random
-        share = random.choice((1.0, 1.0, random.random())) if self.behaviour.rough else random.random()
-        self._killing.add(service)
-        self.world.after(share * self.timing.stop_s / 4, self._killed, self._life, service)
-
-    def _killed(self, life: int, service: str) -> None:
-        if life != self._life or service not in self._killing:
-            return
-        if self.paused:
-            self.world.after(0.01, self._killed, life, service)
-            return
-        self._killing.discard(service)
-        self._remove(service)
-        self._to_leash(NoneLeft(service))

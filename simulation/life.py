@@ -19,8 +19,9 @@ from bus.step import Peer
 from bus.values import ServiceDefinition, is_server
 from simulation.central import Central
 from simulation.faults import SingleFault
-from simulation.host import Behaviour, Host, Names
+from simulation.host import Host, Names
 from simulation.judge import Judge
+from simulation.processes import Behaviour
 from simulation.weather import Breeze, Storm
 from simulation.world import SDS_HOST, World
 
