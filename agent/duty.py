@@ -34,7 +34,7 @@ from bus.messages import (
 )
 from bus.step import LONG_AGO, NEVER, Note, Peer, Send
 from bus.timeline import Transition
-from bus.values import is_server
+from bus.values import TEXT_LIMIT, is_server
 
 LONGEST_PAUSE_S = 3.2
 """The longest pause of the runner before it starts a service again in place (agent/takeover.py)."""
@@ -196,7 +196,10 @@ class Duty:
         stop_by = min(held.serve_until(), now + self._timing.lease_s)
         self._burned = max(self._burned, held.epoch)
         self.holding = self._exited = None
-        message = Released(service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=why, failed=failed, seen_epoch=seen_epoch)
+        reason = why[:TEXT_LIMIT]
+        message = Released(
+            service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=reason, failed=failed, seen_epoch=seen_epoch
+        )
         self.releases[held.epoch] = Release(message, verified=self.run is Run.OFF)
         self._note("stopping", why, held.epoch)
         if self.run is Run.OFF:

@@ -17,7 +17,9 @@ from agent.duty import Duty
 from agent.surroundings import SDS, Run, Surroundings, ToRunner
 from bus.config import Timing
 from bus.messages import (
+    Acknowledgement,
     AreYouThere,
+    Beat,
     Epochs,
     Grant,
     Message,
@@ -25,8 +27,11 @@ from bus.messages import (
     Refusal,
     Rejection,
     ReleaseAcknowledged,
+    ReleaseService,
+    RemoveAssignment,
     Renewed,
     Report,
+    Superseded,
 )
 from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
@@ -58,6 +63,20 @@ class Quit(msgspec.Struct, frozen=True):
 
 HAND_OVER_S = 12.0
 """An agent that ends gives up what nobody took by then; its tether waits a little longer."""
+
+OF_A_SERVICE = (
+    Beat,
+    Acknowledgement,
+    RemoveAssignment,
+    Superseded,
+    Grant,
+    Refusal,
+    Renewed,
+    Recorded,
+    ReleaseService,
+    ReleaseAcknowledged,
+)
+"""What a guard hears about a service; whatever else a peer may say is none of its business."""
 
 FROM_SDS = (Epochs, AreYouThere, Rejection, Grant, Refusal, Renewed, Recorded, ReleaseAcknowledged)
 """What only the SDS may say."""
@@ -155,8 +174,10 @@ class Guarding:
                 self._report(now, message.challenge)
             case Rejection():
                 self._rejected(message)
+            case _ if isinstance(message, OF_A_SERVICE):
+                self.duty(message.service).receive(sender, message, now)
             case _:
-                self.duty(message.service).receive(sender, message, now)  # type: ignore[attr-defined]
+                self._refused(f"{sender.name} sent a {type(message).__name__}, which no guard is told")
         if now >= self._report_at:
             self._report(now)
 

@@ -23,7 +23,7 @@ from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, NEVER, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
-from bus.values import ALONE, NOBODY, ServiceDefinition
+from bus.values import ALONE, NOBODY, TEXT_LIMIT, ServiceDefinition
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""
@@ -223,7 +223,7 @@ class Running:
                         kind=transition.kind,
                         service=transition.service,
                         epoch=transition.epoch,
-                        text=transition.text[:2_000],
+                        text=transition.text[:TEXT_LIMIT],
                         evidence=transition.evidence,
                     )
                 )
@@ -296,7 +296,7 @@ class Running:
             zone=offer.zone,
             services=offer.services,
             able=self._ability.able,
-            unable={service: why[:2_000] for service, why in self._ability.unable.items()},
+            unable={service: why[:TEXT_LIMIT] for service, why in self._ability.unable.items()},
             guards=offer.guards,
             lease_s=self._timing.lease_s,
             stop_s=self._timing.stop_s,

@@ -22,6 +22,7 @@ from bus.keys import SPEAKS_AS, Owner, Secret, Trust
 from bus.messages import Message, Rejection
 from bus.polling import AsyncPoller, readable
 from bus.refusals import Refusals
+from bus.values import TEXT_LIMIT
 from bus.wire import MAX_MESSAGE_BYTES, Header, PeerError, VersionError, decode, encode
 from bus.zap import HANDSHAKE_S, Chore, Handshakes, authenticator, context
 
@@ -236,7 +237,7 @@ class Router(_Server):
             self._reject(connection, "version", who, str(error))
             return None
         except PeerError as error:
-            self.refusals.add("malformed", who, f"{error}: is it Locum's, and of a version near ours?")
+            self._reject(connection, "malformed", who, f"{error}: is it Locum's, and of a version near ours?")
             return None
         if header.cluster != self.header.cluster:
             text = f"this is cluster {self.header.cluster!r}, not {header.cluster[:63]!r}: correct the key `cluster`, or the address"
@@ -251,8 +252,8 @@ class Router(_Server):
     def _reject(self, connection: bytes, reason: str, who: str, text: str) -> None:
         """Drop it, and let the other end show why too."""
         self.refusals.add(reason, who, text)
-        code = {"version": "version", "cluster": "cluster"}.get(reason, "not-allowed")
-        self.send(connection, Rejection(code=code, text=text))  # type: ignore[arg-type]
+        code = {"version": "version", "cluster": "cluster", "malformed": "bad-request"}.get(reason, "not-allowed")
+        self.send(connection, Rejection(code=code, text=text[:TEXT_LIMIT]))  # type: ignore[arg-type]
 
 
 class Publisher(_Server):

@@ -60,6 +60,19 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
 
 
+EVIDENCE_LIMIT = 16_384
+"""Bytes of JSON; evidence that is longer is left out."""
+
+
+def sound(evidence: dict[str, Any]) -> dict[str, Any]:
+    """The evidence of a peer as every reader can have it: plain JSON and of bounded length, or nothing."""
+    try:
+        text = msgspec.json.encode(evidence)
+        return msgspec.json.decode(text, type=dict[str, Any]) if len(text) <= EVIDENCE_LIMIT else {}
+    except (TypeError, ValueError, RecursionError):
+        return {}
+
+
 def line(transition: Transition, clock: str = "") -> str:
     """The transition as a person reads it.
 

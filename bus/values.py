@@ -17,7 +17,10 @@ Backup = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^(-n
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
 Level = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Text = Annotated[str, msgspec.Meta(max_length=2_000)]
+TEXT_LIMIT = 2_000
+"""Characters of a text that travels; who makes one of something foreign cuts it to this."""
+
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Part = Literal["guard", "runner", "sds", "operator", "viewer"]
 

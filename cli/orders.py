@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from bus.messages import Accepted, Order
+from bus.values import Name
 from cli.cluster import answer, finds_cluster
 from cli.question import Sds
+
+
+class NameType(click.ParamType[str]):
+    """The name of a server or service, looked at before anyone is asked about it."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; a usage error says what a name is made of."""
+        try:
+            return msgspec.convert(value, Name)
+        except msgspec.ValidationError:
+            self.fail(f"{value!r} is no name: names are of small letters, digits and hyphens, 63 at most", param, ctx)
+
+
+NAME = NameType()
 
 
 def _give(sds: Sds, order: Order) -> None:
@@ -14,7 +32,7 @@ def _give(sds: Sds, order: Order) -> None:
 
 
 @click.command()
-@click.argument("server")
+@click.argument("server", type=NAME)
 @finds_cluster
 def drain(sds: Sds, server: str) -> None:
     """Let SERVER hold nothing: hand over what it runs.
@@ -32,7 +50,7 @@ def drain(sds: Sds, server: str) -> None:
 
 
 @click.command()
-@click.argument("server")
+@click.argument("server", type=NAME)
 @finds_cluster
 def resume(sds: Sds, server: str) -> None:
     """Let SERVER hold services again, after a drain.
@@ -45,8 +63,8 @@ def resume(sds: Sds, server: str) -> None:
 
 
 @click.command()
-@click.argument("service")
-@click.argument("server", required=False)
+@click.argument("service", type=NAME)
+@click.argument("server", type=NAME, required=False)
 @finds_cluster
 def move(sds: Sds, service: str, server: str | None) -> None:
     """Move SERVICE to SERVER in an orderly way, or to the best candidate.
@@ -63,7 +81,7 @@ def move(sds: Sds, service: str, server: str | None) -> None:
 
 
 @click.command(name="confirm-dead")
-@click.argument("server")
+@click.argument("server", type=NAME)
 @finds_cluster
 def confirm_dead(sds: Sds, server: str) -> None:
     """Vouch that SERVER is dead: powered off, or cut off for good.

@@ -17,7 +17,7 @@ import msgspec
 from bus.config import Timing
 from bus.messages import Accepted, Epochs, Happened, Loadlevel, Message, Order, Registration, Rejection, Report, TableRequest, TableUpdate
 from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
-from bus.timeline import KINDS, Transition
+from bus.timeline import KINDS, Transition, sound
 from bus.values import ServerRow, ServiceDefinition, ServiceRow
 from sds.case import Record, WriteFailed, Written
 from sds.membership import Membership, Server
@@ -183,7 +183,7 @@ class ServiceDescription:
             service=message.service,
             epoch=message.epoch,
             text=message.text,
-            evidence=message.evidence,
+            evidence=sound(message.evidence),
         )
         return [Note(transition)]
 

@@ -202,10 +202,7 @@ class SdsServer:
             "text": transition.text,
             "evidence": transition.evidence,
         }
-        try:
-            self._keeper.append(msgspec.json.encode(event))
-        except (TypeError, ValueError, RecursionError):  # evidence is a peer's, and may be no JSON
-            self._keeper.append(msgspec.json.encode(event | {"evidence": {}}))
+        self._keeper.append(msgspec.json.encode(event))
 
 
 def main(config: SdsConfig, log_format: str = "text") -> int:

@@ -95,7 +95,9 @@ class Witness:
             for case in self.cases.values():
                 self._report(case, sender, message, now)
             return self._actions
-        found = self.cases.get(message.service)  # type: ignore[attr-defined]
+        if not isinstance(message, Renewal | Appointment | Takeover | Released | Superseded):
+            return self._actions
+        found = self.cases.get(message.service)
         if found is not None and found.suspects is not None and isinstance(message, Takeover):
             self._asked_in_suspicion(found, found.suspects, sender, message, now)
         if found is None or found.closed:
@@ -111,8 +113,6 @@ class Witness:
                 self._released(found, sender, message, now)
             case Superseded():
                 self._grant_refused(found, sender, message)
-            case _:
-                pass
         return self._actions
 
     def define(self, definition: ServiceDefinition, now: float) -> list[Any]:

@@ -17,7 +17,7 @@ from bus import refusals
 from bus.keys import Secret, Trust
 from bus.messages import Loadlevel, Rejection, TableRequest, TableUpdate
 from bus.sockets import BindError, Dealer, Publisher, Router, Subscriber
-from bus.wire import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, encode
+from bus.wire import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, decode, encode
 from bus.zap import authenticator, context
 from tests.waiting import until
 
@@ -143,6 +143,8 @@ def test_malformed_messages_and_too_many_frames_are_dropped(bench, caplog) -> No
         raw.send_multipart(frames)
     assert [h.message for h in bench.hear()] == [LIST]
     assert bench.router.refused == {"malformed": 3, "frames": 2}
+    answers = [decode(raw.recv())[1] for _ in range(3)]
+    assert [answer.code for answer in answers if isinstance(answer, Rejection)] == ["bad-request"] * 3
     assert "server http: a message of 2 frames" in caplog.text
 
 
