@@ -29,11 +29,14 @@ PART_REFUSED = 77
 
 
 def commands_for(path: str, log_format: str, timing: str) -> Commands:
-    """The real parts: `python -m agent.guard CONFIG --tether-fd N`, `python -m agent.runner CONFIG --guard-fd N`."""
+    """The real parts, which take no code from the directory that they are started in.
+
+    `python -P -m agent.guard CONFIG --tether-fd N`, `python -P -m agent.runner CONFIG --guard-fd N`
+    """
 
     def command(name: PartName, fd: int) -> tuple[str, ...]:
         option = "--tether-fd" if name == "guard" else "--guard-fd"
-        return (sys.executable, "-m", f"agent.{name}", path, option, str(fd), "--log", log_format, "--timing", timing)
+        return (sys.executable, "-P", "-m", f"agent.{name}", path, option, str(fd), "--log", log_format, "--timing", timing)
 
     return command
 

@@ -87,7 +87,7 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
 def become(path: str, log_format: str = "text") -> NoReturn:
     """Replace this process, whatever it has imported, by the tether of the agent described in `path`."""
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
-    os.execv(sys.executable, [sys.executable, "-m", "agent.tether", path, "--log", log_format])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "agent.tether", path, "--log", log_format])
 
 
 def _command_line(arguments: list[str]) -> int:

@@ -14,7 +14,9 @@ import signal
 from pathlib import Path
 
 from agent import adoption
+from agent.drivers import programs
 from agent.drivers.boot import enabled_at_boot
+from agent.spawning import DEFAULT_PATH
 from bus.values import ServiceDefinition
 
 CHECK_LIMIT_S = 2.0
@@ -48,7 +50,7 @@ class CommandDriver:
     def why_not(self, definition: ServiceDefinition, *, ours: bool = False) -> str | None:
         """Why this server could not run it; None if it could (P19, R17).  `ours`: what listens there now is ours."""
         for purpose, argv in (("start", definition.start), ("stop", definition.stop), ("check", definition.check)):
-            if argv and shutil.which(argv[0], path=definition.environment.get("PATH", os.defpath)) is None:
+            if argv and shutil.which(argv[0], path=definition.environment.get("PATH", DEFAULT_PATH)) is None:
                 return f"its {purpose} program {argv[0]} is not here: install it"
         unit = enabled_at_boot(definition.start)
         if unit:
@@ -101,24 +103,4 @@ class CommandDriver:
             os.close(handle)
 
     async def _run(self, definition: ServiceDefinition, argv: tuple[str, ...], epoch: int, limit_s: float) -> tuple[bool | None, str]:
-        environment = {"PATH": os.environ.get("PATH", os.defpath)} | self.environment(definition, epoch)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return False, f"{argv[0]}: {error.strerror}"
-        try:
-            async with asyncio.timeout(limit_s):
-                _, errors = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return None, f"{argv[0]} took longer than {limit_s:g} s"
-        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [""]
-        return process.returncode == 0, f"{argv[0]} ended with status {process.returncode}{': ' if last[0] else ''}{last[0]}"
+        return await programs.run(argv, self.environment(definition, epoch), limit_s)
