@@ -241,7 +241,11 @@ class Guard:
     def _quit(self, action: Quit) -> int:
         self._log(f"this server may not go on: {action.reason}")
         if action.beyond >= self._header.incarnation:
-            exceed(Path(self._config.state_dir), action.beyond)
+            try:
+                exceed(Path(self._config.state_dir), action.beyond)
+            except ConfigError as error:
+                self._log(str(error))
+                return MISCONFIGURED
             return AGAIN
         return PART_REFUSED
 

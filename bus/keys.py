@@ -202,10 +202,18 @@ def _read(path: Path, what: str, private: bool = False) -> str:
 
 
 def _write_new(path: Path, text: str, mode: int, replace: bool = False) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
-    descriptor = os.open(path, flags, mode)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(descriptor, mode)
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(descriptor)
+    """All of it or nothing, and with its mode from the first byte."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        if replace:
+            fresh.replace(path)
+        else:
+            os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)

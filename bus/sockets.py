@@ -192,6 +192,9 @@ class Router(_Server):
         if key is not None and self._trust.owner(key) is None:
             return False
         frame = encode(self.header, message)
+        if len(frame) > MAX_MESSAGE_BYTES:
+            text = f"the answer has {len(frame)} bytes, more than the {MAX_MESSAGE_BYTES} that a message may have: ask for less"
+            frame = encode(self.header, Rejection(code="bad-request", text=text))
         try:
             self.socket.send(connection, zmq.NOBLOCK | zmq.SNDMORE)
             self.socket.send(frame, zmq.NOBLOCK)

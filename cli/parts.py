@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from bus import keys
-from bus.config import AgentConfig, ConfigError, SdsConfig, parse
+from bus.config import AgentConfig, ConfigError, DnsSettings, SdsConfig, parse
 from bus.sockets import BindError
 from cli.outcome import Misconfigured, Refused
 
@@ -73,7 +73,7 @@ def agent(config: str, check: bool, log: str) -> int:
         _secret(config, "key_file", settings.key_file)
         keys.load_public(Path(settings.sds.public_key_file))
         if settings.dns is not None:
-            _readable(config, "dns.key_secret_file", settings.dns.key_secret_file)
+            _names(config, settings.dns)
         _directory(config, "state_dir", settings.state_dir)
         if check:
             click.echo(f"{config}: good")
@@ -102,6 +102,14 @@ def _readable(config: str, key: str, path: str) -> None:
         Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{config}: {key}: {path}: cannot be read: {error.strerror}: make it, or mend the path") from None
+
+
+def _names(config: str, settings: DnsSettings) -> None:
+    """That names could be written: the secret is one, and the zone and the key have names."""
+    from agent import dns
+
+    _readable(config, "dns.key_secret_file", settings.key_secret_file)
+    dns.Names(settings, dns.read_secret(settings.key_secret_file))
 
 
 def _secret(config: str, key: str, path: str) -> None:

@@ -79,7 +79,10 @@ class Presence:
         """Claim the addresses and the state directory; raises `Occupied` naming the demo that has them."""
         self.state = state
         self.control = control_path(state)
-        self._lock = os.open(state / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._lock = os.open(state / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Occupied(f"{state}/demo.lock: {error.strerror}: is it another user's? name a place of your own with --state") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -39,8 +39,13 @@ class StateError(Exception):
 
 def default_directory() -> Path:
     """Where a demo keeps its state unless told otherwise."""
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".local" / "state") / "locum" / "demo"
+    state = os.environ.get("XDG_STATE_HOME")
+    if state and Path(state).is_absolute():
+        return Path(state) / "locum" / "demo"
+    try:
+        return Path.home() / ".local" / "state" / "locum" / "demo"
+    except RuntimeError:
+        raise StateError("this user has no home directory: name a place for the demo's state with --state DIR") from None
 
 
 def key_file(state: Path, name: str, public: bool = False) -> Path:
@@ -53,7 +58,7 @@ class State:
 
     def __init__(self, directory: Path) -> None:
         """Make the directory if there is none; raises `StateError` if it cannot be used."""
-        self.directory = directory.absolute()
+        self.directory = directory.resolve()  # as the kernel will name it, by which processes are found
         self.keys = self.directory / "keys"
         self.logs = self.directory / "logs"
         self.trust = self.directory / "trust.toml"
@@ -102,11 +107,12 @@ class State:
                 keys.make(self.key(name))
             _once(self.public_key(name), partial(self._public, name), 0o644)
         _once(self.tsig_secret, lambda: base64.b64encode(secrets.token_bytes(32)).decode() + "\n", 0o600)
-        _once(self.trust, self._trust, 0o644)
-        lines = [_settle(self.settings("sds"), self._sds_settings, [str(self.trust)])]
+        lines = [_settle(self.trust, self._trust, [self._public(name) for name in KEY_NAMES], "names a key that is no longer there")]
+        elsewhere = "names a directory or a Python that is no longer in use"
+        lines.append(_settle(self.settings("sds"), self._sds_settings, [str(self.trust)], elsewhere))
         for server in layout.SERVERS:
             needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT)]
-            lines.append(_settle(self.settings(server.name), partial(self._agent_settings, server), needs))
+            lines.append(_settle(self.settings(server.name), partial(self._agent_settings, server), needs, elsewhere))
         return [line for line in lines if line]
 
     def _public(self, name: str) -> str:
@@ -129,9 +135,9 @@ name = "sds"
 address = "{layout.SDS.address}"
 port = {layout.SDS.port}          # registration, loadlevel, takeover, questions
 updates_port = {layout.SDS_UPDATES.port}  # table updates
-state_dir = {json.dumps(str(self.directory / "sds"))}
-key_file = {json.dumps(str(self.key("sds")))}
-trust_file = {json.dumps(str(self.trust))}
+state_dir = {_toml(str(self.directory / "sds"))}
+key_file = {_toml(str(self.key("sds")))}
+trust_file = {_toml(str(self.trust))}
 store = "embedded"   # a Valkey server of its own; or a Redis URL
 """
 
@@ -143,8 +149,8 @@ cluster = "{layout.CLUSTER}"
 name = "{server.name}"
 address = "{server.address}"
 peer_port = {layout.PEER_PORT}
-state_dir = {json.dumps(str(self.directory / server.name))}
-key_file = {json.dumps(str(self.key(server.name)))}
+state_dir = {_toml(str(self.directory / server.name))}
+key_file = {_toml(str(self.key(server.name)))}
 timing = "auto"   # by the scheduling class that can be had: "lan" or "calm"
 load = "agent"    # three servers share this machine: each counts what it runs itself
 
@@ -152,28 +158,33 @@ load = "agent"    # three servers share this machine: each counts what it runs i
 address = "{layout.SDS.address}"
 port = {layout.SDS.port}
 updates_port = {layout.SDS_UPDATES.port}
-public_key_file = {json.dumps(str(self.public_key("sds")))}
+public_key_file = {_toml(str(self.public_key("sds")))}
 
 [dns]
 server = "{layout.DNS.address}"
 port = {layout.DNS.port}
 zone = "{layout.ZONE}"
 key_name = "{layout.TSIG_KEY}"
-key_secret_file = {json.dumps(str(self.tsig_secret))}
+key_secret_file = {_toml(str(self.tsig_secret))}
 ttl_s = 1
 
 [[service]]
 name = "{server.service}"
 fqdn = "{server.service}.{layout.ZONE}"
 port = {server.port}
-start = {json.dumps(start)}
-environment = {{ PYTHONPATH = {json.dumps(str(CHECKOUT))}, {MARK} = {json.dumps(str(self.directory))} }}
+start = {_toml(start)}
+environment = {{ PYTHONPATH = {_toml(str(CHECKOUT))}, {MARK} = {_toml(str(self.directory))} }}
 exclusive = true       # at most one server at any instant
 failback = "auto"
 failback_delay_s = 2   # the home must have been up this long
 restart_limit = 3      # restarts in place within a minute, then a handover
 restart_window_s = 60
 """
+
+
+def _toml(value: str | list[str]) -> str:
+    """As TOML writes it, which takes characters as they are but knows no surrogate pairs."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _once(path: Path, text: Callable[[], str], mode: int) -> None:
@@ -189,12 +200,12 @@ def _once(path: Path, text: Callable[[], str], mode: int) -> None:
     fresh.replace(path)
 
 
-def _settle(path: Path, text: Callable[[], str], needs: list[str]) -> str:
-    """Write the settings unless they exist and can still work; a line about it if they were replaced."""
+def _settle(path: Path, text: Callable[[], str], needs: list[str], stale: str) -> str:
+    """Write the file unless it exists and can still work; a line about it if it was replaced."""
     line = ""
-    if path.exists() and not all(json.dumps(need) in path.read_text(encoding="utf-8") for need in needs):
+    if path.exists() and not all(_toml(need) in path.read_text(encoding="utf-8") for need in needs):
         old = path.with_suffix(".toml.old")
         path.replace(old)
-        line = f"{path}: names a directory or a Python that is no longer in use: written anew, the old one kept as {old.name}"
+        line = f"{path}: {stale}: written anew, the old one kept as {old.name}"
     _once(path, text, 0o644)
     return line

@@ -204,6 +204,8 @@ class ServiceDescription:
 
     def _publish(self, now: float) -> list[Any]:
         servers, services = self.rows(now)
+        for row in services.values():
+            self._since.note(row, now)
         update = self.table.refresh(servers, services)
         if update is None:
             return []
@@ -358,7 +360,7 @@ class ServiceDescription:
                 service_status(
                     services[name],
                     self._candidates(name, services[name], servers, now),
-                    self._since.of(services[name], now),
+                    now - self._since.note(services[name], now),
                     self._address_of(name, services[name]),
                 )
                 for name in sorted(services)

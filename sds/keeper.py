@@ -1,4 +1,4 @@
-"""The store's worker: one thread that writes, reads and, if it is ours, restarts the store.
+"""The store's worker: one thread that writes and, if it is ours, restarts the store; another that reads the history.
 
 What is queued while a write is under way goes out together in the next one, so
 that `appendfsync always` costs one flush for many grants (R18).
@@ -35,12 +35,15 @@ class Outcome(msgspec.Struct, frozen=True):
 class Keeper:
     """Everything durable of one SDS, away from its loop."""
 
-    def __init__(self, store: Store, valkey: Valkey | None, history_limit: int, say: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, reader: Store, valkey: Valkey | None, history_limit: int, say: Callable[[str], None]) -> None:
+        """`reader` is the same store over a connection of its own: whoever reads the history holds up no grant."""
         self._store = store
+        self._reader = reader
         self._valkey = valkey
         self._history_limit = history_limit
         self._say = say
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._rows: list[Row] = []
         self._events: list[bytes] = []
         self._dropped = 0
@@ -65,7 +68,7 @@ class Keeper:
 
     async def events(self, limit: int) -> tuple[Event, ...]:
         """The newest events, oldest first.  Raises `StoreError`."""
-        return await self._in_thread(lambda: self._store.events(limit))
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._reader.events, limit)
 
     async def work(self) -> None:
         """Write whatever is wanted, for ever; look after the store in between."""
@@ -88,6 +91,7 @@ class Keeper:
         if self._events:
             await self._write_events()
         await self._in_thread(self._store.close)
+        self._reading.shutdown(wait=False, cancel_futures=True)
         if self._valkey is not None:
             await self._in_thread(self._valkey.stop)
         self._thread.shutdown(wait=False)

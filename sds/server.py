@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,8 @@ from sds.valkey import Valkey
 
 REFUSED, MISCONFIGURED = 1, 2
 
+Kept = TypeVar("Kept")
+
 _records = msgspec.msgpack.Decoder(Record)
 _servers = msgspec.msgpack.Decoder(Server)
 
@@ -43,6 +45,19 @@ _servers = msgspec.msgpack.Decoder(Server)
 def clock() -> float:
     """CLOCK_BOOTTIME (R2)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _decoded(loaded: Loaded, kind: str, decoder: msgspec.msgpack.Decoder[Kept]) -> list[Kept]:
+    """The rows of this kind; raises `StoreError` with the name of one that is none of ours."""
+    found = []
+    for row in loaded.rows:
+        if row.kind == kind:
+            try:
+                found.append(decoder.decode(row.payload))
+            except (msgspec.MsgspecError, RecursionError) as error:
+                remedy = "was it written by a later release? upgrade this SDS, or restore the store from a backup"
+                raise StoreError(f"the store's row {row.key} cannot be understood ({error}): {remedy}") from None
+    return found
 
 
 class SdsServer:
@@ -63,8 +78,8 @@ class SdsServer:
             cluster=config.cluster,
             incarnation=incarnation,
             timing=Timing.preset(config.timing, "fifo") if config.timing != "auto" else Timing.lan(),
-            servers=[_servers.decode(row.payload) for row in loaded.rows if row.kind == "server"],
-            records=[_records.decode(row.payload) for row in loaded.rows if row.kind == "service"],
+            servers=_decoded(loaded, "server", _servers),
+            records=_decoded(loaded, "service", _records),
             high_water=loaded.high_water,
             public_key_of=lambda name: self._public_keys.get(name, ""),
             draw=lambda: secrets.randbits(60) + 1,
@@ -72,6 +87,7 @@ class SdsServer:
         )
         self._connections: dict[tuple[str, str, int], bytes] = {}
         self._newest: dict[tuple[str, str], int] = {}
+        self._readers: set[bytes] = set()  # connections whose question about the history is being answered
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._code = 0
@@ -127,7 +143,7 @@ class SdsServer:
         if header.part in ("operator", "viewer") and isinstance(message, StatusRequest):
             self._router.send(heard.connection, Status(status=self._machine.status(self._sds_status(), clock())))
         elif header.part in ("operator", "viewer") and isinstance(message, HistoryRequest):
-            self._begin(self._history(heard.connection, message.limit))
+            self._ask_history(heard.connection, message.limit)
         else:
             self._connections[header.sender, header.part, header.incarnation] = heard.connection
             if header.incarnation > self._newest.get((header.sender, header.part), -1):
@@ -137,12 +153,20 @@ class SdsServer:
     def _sds_status(self) -> list[dict[str, Any]]:
         return [{"name": self._config.name, "role": "active", "address": f"{self._config.address}:{self._config.port}"}]
 
+    def _ask_history(self, connection: bytes, limit: int) -> None:
+        """One question at a time for each who asks: the others it would only have to wait for itself."""
+        if connection not in self._readers:
+            self._readers.add(connection)
+            self._begin(self._history(connection, limit))
+
     async def _history(self, connection: bytes, limit: int) -> None:
         try:
             events = await self._keeper.events(limit)
         except StoreError as error:
             self._router.send(connection, Rejection(code="store", text=f"the history cannot be read: {error}"))
             return
+        finally:
+            self._readers.discard(connection)
         shown = tuple({"id": event.id} | msgspec.json.decode(event.payload) for event in events)
         self._router.send(connection, History(events=shown))
 
@@ -236,15 +260,15 @@ def _live(config: SdsConfig, valkey: Valkey | None, log: Log) -> int:
         if valkey is not None:
             valkey.start()
             url = valkey.url
-        store = Store(url, config.cluster, Path(config.state_dir) / "high-water.json")
+        store, reader = (Store(url, config.cluster, Path(config.state_dir) / "high-water.json") for _ in range(2))
         loaded, incarnation = load(store, beyond)
-        code, beyond = asyncio.run(_serve(config, store, valkey, loaded, incarnation, log))
+        keeper = Keeper(store, reader, valkey, config.history_limit, log)
+        code, beyond = asyncio.run(_serve(config, keeper, loaded, incarnation, log))
         if not beyond:
             return code
 
 
-async def _serve(config: SdsConfig, store: Store, valkey: Valkey | None, loaded: Loaded, incarnation: int, log: Log) -> tuple[int, int]:
-    keeper = Keeper(store, valkey, config.history_limit, log)
+async def _serve(config: SdsConfig, keeper: Keeper, loaded: Loaded, incarnation: int, log: Log) -> tuple[int, int]:
     server = SdsServer(config, loaded, incarnation, keeper, log)
     return await server.run(), server.outlived
 

@@ -129,14 +129,14 @@ class Since:
     def __init__(self) -> None:
         self._at: dict[str, tuple[tuple[str, str | None, int], float]] = {}
 
-    def of(self, row: ServiceRow, now: float) -> float:
-        """Seconds since this state, holder and epoch."""
+    def note(self, row: ServiceRow, now: float) -> float:
+        """Since when it has had this state, holder and epoch, as far as this SDS knows."""
         state = (row.state, row.holder, row.epoch)
         known, at = self._at.get(row.definition.name, (None, now))
         if known != state:
             at = now
             self._at[row.definition.name] = (state, at)
-        return now - at
+        return at
 
 
 def server_status(row: ServerRow, last_seen_s: float) -> dict[str, Any]:

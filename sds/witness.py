@@ -43,6 +43,9 @@ from sds.case import LONGEST_BACK_OFF_S, Case, Failure, Ground, Record, Roster, 
 from sds.rows import HighWater
 from sds.succession import next_holder
 
+RETURN_S = 10.0
+"""After its own start the SDS leaves a silent holder this long to come back: after a blackout machines boot in any order."""
+
 LARGEST_STEP = 1_000_000
 """An epoch that stands in DNS raises the next grant by so much at most: a forged record must not use up the numbers."""
 
@@ -189,6 +192,8 @@ class Witness:
                 continue
             if not case.used and not case.question:
                 due = min(due, max(not_before, case.repeat_at))
+            if case.deserted:
+                not_before = max(not_before, self.quiet_until + RETURN_S)
             if case.record.secondary == NOBODY or case.deserted or case.record.holder in case.vouched:
                 due = min(due, max(not_before, case.promise.until + self._timing.tick_s))
         return due
@@ -460,7 +465,7 @@ class Witness:
             self._choose(case, now, "nobody holds it")
         elif record.secondary == NOBODY and not case.promise.runs(now):
             self._choose(case, now, f"{record.holder} is silent and had no secondary", besides=record.holder)
-        elif case.deserted and not case.promise.runs(now):
+        elif case.deserted and not case.promise.runs(now) and now > self.quiet_until + RETURN_S:
             self._give_to_returned(case, record.secondary, now)
         elif record.holder in case.vouched and not case.promise.runs(now):
             self._choose(case, now, f"an operator confirmed that {record.holder} is dead", besides=record.holder)

@@ -55,6 +55,7 @@ class RunningDemo:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.output = state.parent / f"{state.name}.output"
+        self._begin = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as said:
             self.process = subprocess.Popen(
                 command("demo", "--state", str(state)),
@@ -66,14 +67,15 @@ class RunningDemo:
             )
 
     def said(self) -> str:
-        return self.output.read_text()
+        """Of this run; one on the same state may have spoken before."""
+        return self.output.read_bytes()[self._begin :].decode()
 
     def ready(self) -> str:
         """Wait for the line that begins `ready`, of this run."""
 
         def ready_line() -> str | None:
             assert self.process.poll() is None, f"the demo ended with {self.process.returncode}:\n{self.said()}"
-            return next((line for line in self.said().rpartition("starting the cluster")[2].splitlines() if line.startswith("ready")), None)
+            return next((line for line in self.said().splitlines() if line.startswith("ready")), None)
 
         try:
             found = until(ready_line, within_s=60)

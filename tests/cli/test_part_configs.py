@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
-from command_line import locum
+from command_line import begin, locum
 
 from bus import keys
 
@@ -113,3 +114,30 @@ def test_a_file_that_is_not_there_or_no_text(files: Files, tmp_path: Path) -> No
         done = locum("sds", "--config", str(path))
         assert (done.returncode, done.stdout) == (2, "")
         assert str(path) in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_an_agent_takes_no_code_from_where_it_is_started(files: Files) -> None:
+    """It may be root's, and the directory anyone's."""
+    (files.directory / "agent").mkdir()
+    (files.directory / "agent" / "__init__.py").write_text('raise SystemExit("foreign code")\n')
+    (files.directory / "http").mkdir()
+    config = files.write(files.agent)
+    with (files.directory / "http" / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = begin("agent", "--config", config, cwd=files.directory)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "another agent runs" in said, said
+
+
+@pytest.mark.parametrize("spoil", ["mode", "text", "zone"])
+def test_what_names_need_is_checked_too(files: Files, spoil: str) -> None:
+    text = files.agent
+    if spoil == "mode":
+        (files.directory / "tsig").chmod(0o644)
+    elif spoil == "text":
+        (files.directory / "tsig").write_text("no base64!\n")
+    else:
+        text = text.replace('zone = "test"', 'zone = "a..b"')
+    checked = locum("agent", "--config", files.write(text), "--check")
+    assert (checked.returncode, checked.stdout, len(checked.stderr.splitlines())) == (2, "", 1), checked.stderr
+    assert ("dns.zone" if spoil == "zone" else "tsig") in checked.stderr

@@ -16,7 +16,7 @@ from running_demo import CHECKOUT, HOMES, RunningDemo, environment, locum
 from waiting import until
 
 from demo import presence
-from demo.processes import MARK
+from demo.processes import MARK, of_state
 
 Start = Callable[..., RunningDemo]
 
@@ -32,6 +32,29 @@ def test_sigint_leaves_nothing_even_of_paused_and_killed_parts(start: Start) -> 
     assert time.clock_gettime(time.CLOCK_BOOTTIME) - began_at < 10
     assert demo.left() == []
     assert presence.running() is None
+
+
+def test_sigint_leaves_nothing_though_the_state_is_named_by_a_link(start: Start, tmp_path: Path) -> None:
+    """And though the SDS, whose the store is, was killed before."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    demo = start("link/state")
+    demo.ready()
+    assert {"sds", "store"} <= {row["part"] for row in demo.ps()}
+    demo.done("kill", "sds")
+    assert demo.end(signal.SIGINT) == 0, demo.said()
+    assert of_state(str(tmp_path / "real" / "state")) == []
+
+
+def test_a_lost_key_is_made_anew_and_trusted(start: Start) -> None:
+    first = start()
+    first.ready()
+    assert first.end() == 0
+    (first.state / "keys" / "http.key").unlink()
+    again = start()
+    again.ready()
+    assert "trust.toml: names a key that is no longer there" in again.said()
+    assert again.end() == 0
 
 
 def test_a_blackout_is_survived(start: Start) -> None:

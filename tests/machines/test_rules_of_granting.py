@@ -31,6 +31,7 @@ from bus.values import ALONE, NOBODY, Hold
 from sds.case import Record, Written
 from sds.membership import Server
 from sds.rows import HighWater
+from sds.witness import RETURN_S
 
 
 def renew(sds: Sds, grant: Grant, holder: str = "http", serving: bool = True) -> list[Any]:
@@ -270,7 +271,7 @@ def come_back(sds: Sds, name: str, incarnation: int, *alive: str) -> list[Any]:
 def test_r13_secondary_that_came_back_replaces_a_silent_holder() -> None:
     """Neither its old incarnation's word nor its new one's can keep the holder alive: not before one more G, though."""
     sds, _ = backed()
-    sds.wait(G + LITTLE, "ftp")
+    sds.wait(RETURN_S, "ftp")
     come_back(sds, "email", 2, "ftp")
     sds.wait(G - 2 * LITTLE, "email", "ftp")
     sds.hear(guard("email", 2), Report(knows=1))
@@ -279,6 +280,18 @@ def test_r13_secondary_that_came_back_replaces_a_silent_holder() -> None:
     actions = sds.hear(guard("email", 2), Report(knows=1)) + sds.wait(TIMING.loadlevel_s, "email", "ftp")
     assert recipients(actions, Grant)[:1] == ["email"] and sds.record.epoch == 2
     assert not said(actions, Grant)[0].clean
+
+
+def test_r13_sds_that_has_just_started_lets_the_holder_come_back_first() -> None:
+    sds = restarted()
+    come_back(sds, "email", 2)
+    sds.wait(2 * G, "email")
+    sds.hear(guard("email", 2), Report(knows=2))
+    sds.wait(RETURN_S / 2, "email")
+    assert sds.record.epoch == 7
+    sds.hear(guard("email", 2), Report(knows=2))
+    sds.wait(RETURN_S / 2, "email")
+    assert (sds.record.holder, sds.record.epoch) == ("email", 10)
 
 
 def test_r13_secondary_that_came_back_under_a_bridged_holder_replaces_nobody() -> None:
