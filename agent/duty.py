@@ -11,6 +11,8 @@ acknowledged).  Nothing is "off" before the tether said `Gone`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from agent import channel
@@ -31,6 +33,7 @@ from bus.messages import (
     RemoveAssignment,
     Renewed,
     Superseded,
+    Takeover,
 )
 from bus.step import LONG_AGO, NEVER, Note, Peer, Send
 from bus.timeline import Transition
@@ -90,7 +93,7 @@ class Duty:
                 self._refusal(message, now)
             case RemoveAssignment():
                 if self.standing_in.dismissed(message):
-                    self._left_role("dismissed by its holder")
+                    self._left_role("dismissed by its holder", number=message.number, by=sender.name)
             case Superseded():
                 self._superseded(sender, message, now)
             case ReleaseAcknowledged():
@@ -123,7 +126,7 @@ class Duty:
             role = self.standing_in.role
             if before is None or role is None or before.rank != role.rank:
                 self._say(channel.StandingIn(service=self.service, epoch=beat.epoch, holder=sender.name))
-                self._note("standing-in", f"for {sender.name}, appointment {beat.number}")
+                self._note("standing-in", f"for {sender.name}, appointment {beat.number}", holder=sender.name, number=beat.number)
 
     def _answer_superseded(self, sender: Peer) -> None:
         self._around.emit(Send(sender, Superseded(service=self.service, epoch=self.epoch, grant_id=self._grant_id)))
@@ -147,9 +150,9 @@ class Duty:
         if self.holding and self.holding.epoch < epoch:
             self.drop(f"epoch {epoch} exists", now)
 
-    def _left_role(self, why: str) -> None:
+    def _left_role(self, why: str, **evidence: Any) -> None:
         self._say(channel.StandingIn(service=self.service, epoch=self.epoch, holder=None))
-        self._note("dismissed", why)
+        self._note("dismissed", why, **evidence)
 
     # -- a grant
 
@@ -179,7 +182,8 @@ class Duty:
         self.holding = Holding(grant, self._timing, self.choice, around.next_beat, around.nonce, now)
         self.holding.leases.grant(WITNESS, asked_at + self._timing.lease_s)
         self._backed_said = None
-        self._note("holding", "the SDS granted it" + (" after a release" if grant.clean else ""))
+        why = "the SDS granted it" + (" after a release" if grant.clean else "")
+        self._note("holding", why, question=grant.question, clean=grant.clean)
 
     def _refusal(self, refusal: Refusal, now: float) -> None:
         if self.standing_in.refused(refusal):
@@ -201,7 +205,7 @@ class Duty:
             service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=reason, failed=failed, seen_epoch=seen_epoch
         )
         self.releases[held.epoch] = Release(message, verified=self.run is Run.OFF)
-        self._note("stopping", why, held.epoch)
+        self._note("stopping", why, held.epoch, failed=failed)
         if self.run is Run.OFF:
             self._say(channel.Ended(service=self.service, epoch=held.epoch))
         elif self.run is Run.ON and orderly and self._around.runner_here and stop_by > now:
@@ -245,7 +249,7 @@ class Duty:
         """The target of a planned move asks (P15)."""
         if self._holds(message.epoch) and sender.name in self.choice.names and self.holding and not self.holding.target:
             self.holding.move(sender.name, now)
-            self._note("move", f"{sender.name} asks for it")
+            self._note("release-asked", f"{sender.name} asks for it", by=sender.name)
 
     def hand_over(self, now: float) -> None:
         """This server is to end: move the service to its secondary, or give it up (R14)."""
@@ -364,10 +368,19 @@ class Duty:
             if question:
                 self._ask(question, now)
 
-    def _ask(self, question: Message, now: float) -> None:
-        if self._silence_noted != self.standing_in.heard_at:
-            self._silence_noted = self.standing_in.heard_at
-            self._note("asking", f"nothing from the holder for {now - self.standing_in.heard_at:.2f} s")
+    def _ask(self, question: Takeover, now: float) -> None:
+        standing_in = self.standing_in
+        if self._silence_noted != standing_in.heard_at:
+            self._silence_noted = standing_in.heard_at
+            holder = standing_in.role.holder if standing_in.role else None
+            self._note(
+                "asking",
+                f"nothing from the holder for {question.silent_s:.2f} s",
+                holder=holder,
+                number=question.number,
+                heard_nothing_s=round(question.silent_s, 3),
+                keep_alives=standing_in.keep_alives,
+            )
         self._around.emit(Send(SDS, question))
 
     def _repeat_releases(self, now: float) -> None:
@@ -378,8 +391,10 @@ class Duty:
 
     def _tick_holding(self, held: Holding, now: float) -> None:
         if self.run in (Run.STARTING, Run.ON) and held.serve_until() <= now:
+            voters = sorted(held.voters())
             held.lapse()
-            self._note("lapsed", f"no acknowledgement left of {', '.join(sorted(held.voters()))} or the SDS")
+            why = f"no acknowledgement left of {', '.join(voters)} or the SDS"
+            self._note("lapsed", why, heard_nothing_s=held.heard_nothing_s(voters, now))
             self._kill(now)
         elif self.run is Run.OFF and held.serve_until() > now and now > self._start_after and self._around.runner_here:
             self.run = Run.STARTING
@@ -430,7 +445,8 @@ class Duty:
     def _say(self, line: channel.Line) -> None:
         self._around.emit(ToRunner(line))
 
-    def _note(self, kind: str, text: str, epoch: int | None = None) -> None:
+    def _note(self, kind: str, text: str, epoch: int | None = None, **evidence: Any) -> None:
         held = self.holding
         shown = epoch if epoch is not None else (held.epoch if held else self.epoch)
-        self._around.emit(Note(Transition(kind=kind, server=self._around.name, service=self.service, epoch=shown, text=text)))
+        transition = Transition(kind=kind, server=self._around.name, service=self.service, epoch=shown, text=text, evidence=evidence)
+        self._around.emit(Note(transition))

@@ -17,6 +17,8 @@ appointment is undecided from its sending to W until W names a number as high.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agent.lease import WITNESS, Leases
 from bus.config import Timing
 from bus.messages import (
@@ -117,6 +119,12 @@ class Holding:
         """Nothing carries this holder any more: only W's word of this epoch resumes it (R5)."""
         self.lapsed = True
         self.leases.void()
+
+    def heard_nothing_s(self, voters: Iterable[str], now: float) -> dict[str, float | None]:
+        """Since when each voter, and the SDS, gave no acknowledgement; None: never.  For the history only."""
+        heard_at = self.leases.heard_at
+        names = {**{voter: voter for voter in voters if is_server(voter)}, "sds": WITNESS}
+        return {name: round(now - heard_at[voter], 3) if voter in heard_at else None for name, voter in names.items()}
 
     # -- what comes in
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from bus.config import Timing
-from bus.messages import Acknowledgement, Beat, Refusal, RemoveAssignment, Takeover
+from bus.messages import Acknowledgement, Beat, KeepAlive, Refusal, RemoveAssignment, Takeover
 from bus.promise import Promise
 from bus.step import LONG_AGO, NEVER
 
@@ -42,6 +42,8 @@ class StandingIn:
         self.promise = Promise(timing, promised_until)
         self.role: Role | None = None
         self.heard_at = LONG_AGO
+        self.keep_alives = 0
+        """How many were heard in this role: for the history only."""
         self._dismissed = (0, 0)  # the highest rank that was taken from us
         self._question = 0  # the newest that was asked
         self._closed = 0  # the newest that needs no answer any more
@@ -61,8 +63,11 @@ class StandingIn:
             return None
         if rank <= self._dismissed or (self.role and self.role.epoch == beat.epoch and self.role.number > beat.number):
             return None
+        if self.role is None or self.role.rank != rank:
+            self.keep_alives = 0
         self.role = Role(beat.epoch, beat.number, holder)
         self.heard_at = now
+        self.keep_alives += isinstance(beat, KeepAlive)
         self.promise.give(beat.lease_s, beat.stop_s, now)
         return Acknowledgement(service=beat.service, epoch=beat.epoch, number=beat.number, beat=beat.beat, nonce=beat.nonce)
 

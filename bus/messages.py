@@ -293,6 +293,9 @@ class HistoryRequest(Message, frozen=True, kw_only=True):
     """Operator or viewer to SDS: the newest events, oldest first."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1_000
+    service: Name | None = None  # only events about it
+    server: Name | None = None  # only events that concern it
+    since_s: Annotated[float, msgspec.Meta(ge=0.0)] | None = None  # only events of the last so many seconds
 
 
 class History(Message, frozen=True, kw_only=True):

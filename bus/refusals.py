@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 
 LINES_PER_S = 5
 REPEAT_S = 30.0
@@ -30,6 +31,8 @@ class Refusals:
     def __init__(self, where: str) -> None:
         self.where = where
         self.counts: Counter[str] = Counter()
+        self.tell: Callable[[str, str, str], None] | None = None
+        """Told of every refusal that is logged: reason, who, text."""
         self._said: dict[tuple[str, str], float] = {}
         self._unsaid: Counter[str] = Counter()
         self._lines = float(LINES_PER_S)
@@ -49,6 +52,8 @@ class Refusals:
         self._said[(reason, who)] = at
         self._lines -= 1
         log.warning("%s: refused %s: %s", self.where, who, text)
+        if self.tell is not None:
+            self.tell(reason, who, text)
 
     def sum_up(self) -> None:
         """Log how many went without a line, if any did and it is due."""

@@ -5,6 +5,7 @@ Keep-alives, renewals and loadlevels are never transitions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ KINDS: dict[str, str] = {
     "asking": "a secondary no longer hears its holder and asks to take over (P12)",
     "lapsed": "a holder had no acknowledgement left and cut itself off (R5)",
     "continued": "a holder that had lapsed resumed under the same epoch (R5)",
+    "release-asked": "the target of a planned move asked the holder to release the service (P15)",
     "stopping": "a holder began to stop its service",
     "released": "a holder gave its epoch up after a verified stop (R14)",
     "unheld": "a service has no holder",
@@ -47,6 +49,60 @@ KINDS: dict[str, str] = {
     "sds-started": "the SDS started and waits out one G (R16)",
 }
 """Every kind of event in the history; docs/protocol.md lists them too."""
+
+EVIDENCE: dict[str, tuple[str, ...]] = {
+    "registered": ("incarnation",),
+    "returned": ("incarnation", "before"),
+    "moved": ("from", "to"),
+    "silent": ("guard_heard_s", "runner_heard_s"),
+    "draining": ("by",),
+    "resumed": ("by",),
+    "refused": ("message", "code", "by", "untold", "number", "recorded", "recorded_number", "holder_heard_s", "promised_s"),
+    "granted": (
+        "ground",
+        "from",
+        "from_epoch",
+        "secondary",
+        "number",
+        "question",
+        "holder",
+        "secondary_heard_nothing_s",
+        "sds_heard_nothing_s",
+        "candidates",
+    ),
+    "holding": ("question", "clean"),
+    "recorded": ("secondary", "number", "before"),
+    "alone": ("number", "before", "candidates"),
+    "standing-in": ("holder", "number"),
+    "dismissed": ("number", "by"),
+    "asking": ("holder", "number", "heard_nothing_s", "keep_alives"),
+    "lapsed": ("heard_nothing_s",),
+    "release-asked": ("by",),
+    "stopping": ("failed",),
+    "released": ("failed", "secondary", "candidates"),
+    "unheld": ("incarnation", "before"),
+    "move": ("target", "cause", "candidates"),
+    "move-over": ("target", "done"),
+    "suspect": ("waiting_for",),
+    "confirmed-dead": ("by",),
+    "sds-started": ("incarnation",),
+}
+"""What the evidence of an event may hold, by kind; a kind that is not here has none."""
+
+PAPER: dict[str, tuple[str, str]] = {
+    "registered": ("registration", "P6"),
+    "returned": ("registration", "P15"),
+    "standing-in": ("assignment", "P10"),
+    "asking": ("takeover", "P12"),
+    "release-asked": ("release service", "P15"),
+    "dismissed": ("remove assignment", "P16"),
+    "released": ("acknowledgement", "P17"),
+}
+"""The message of the paper that an event shows to have arrived, and its fact.
+
+`dismissed` shows one only where it was the holder who dismissed (its `by`);
+what the paper calls takeover is `asking` and, when it was answered, `granted`.
+"""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,3 +137,26 @@ def line(transition: Transition, clock: str = "") -> str:
     epoch = f"epoch {transition.epoch}" if transition.epoch is not None else ""
     columns = f"{transition.server or '':<7} {transition.service or '':<6} {transition.kind:<14} {epoch:<10} {transition.text}"
     return f"{clock}  {columns}".strip() if clock else columns.rstrip()
+
+
+def paper_name(event: Mapping[str, Any]) -> str | None:
+    """What the paper calls the message that this event shows; None if it shows none."""
+    if event["kind"] == "dismissed" and not event.get("evidence", {}).get("by"):
+        return None
+    return PAPER.get(event["kind"], (None, ""))[0]
+
+
+def concerns(event: Mapping[str, Any], service: str | None, server: str | None) -> bool:
+    """Whether an event is about this service and this server; None is any.
+
+    A server is concerned too where the evidence names it: as the holder that
+    was replaced, or as the target of a move.
+    """
+    if service is not None and event.get("service") != service:
+        return False
+    named = {event.get("server"), *(value for key, value in event.get("evidence", {}).items() if key in _SERVERS)}
+    return server is None or server in named
+
+
+_SERVERS = ("from", "holder", "secondary", "before", "target", "by")
+"""Keys of the evidence under which a server may stand."""

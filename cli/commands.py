@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "cli.demo",
     "status": "cli.status",
     "history": "cli.history",
+    "explain": "cli.explain",
     "drain": "cli.orders",
     "resume": "cli.orders",
     "move": "cli.orders",

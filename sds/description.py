@@ -20,10 +20,11 @@ from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition, sound
 from bus.values import ServerRow, ServiceDefinition, ServiceRow
 from sds.case import Record, WriteFailed, Written
+from sds.complaints import Complaints
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
 from sds.rows import HighWater
-from sds.status import Since, priorities, server_row, server_status, service_row, service_status
+from sds.status import Since, explaining, priorities, server_row, server_status, service_row, service_status
 from sds.table import TableOfAll
 from sds.witness import Witness
 
@@ -59,6 +60,13 @@ class ServerWriteFailed(msgspec.Struct, frozen=True):
     name: str
 
 
+class Turned(msgspec.Struct, frozen=True):
+    """The door turned somebody away: an unknown key, garbage, a name that is not the key's."""
+
+    code: str
+    text: str
+
+
 class ServiceDescription:
     """Everything the SDS decides."""
 
@@ -90,6 +98,7 @@ class ServiceDescription:
         self._beacon_at = now
         self._since = Since()
         self._unsaved: set[str] = set()
+        self._complaints = Complaints()
 
     # -- the door
 
@@ -105,12 +114,26 @@ class ServiceDescription:
             case ServerWriteFailed():
                 self._unsaved.add(event.name)
                 actions = []
+            case Turned():
+                actions = [Note(Transition(kind="refused", text=event.text, evidence={"code": event.code}))]
             case _:
                 raise AssertionError(f"an SDS gets no {event!r}")
         if not all(isinstance(action, _SAID) for action in actions):
             actions += self._publish(now)
+            actions = self._without_repeated_refusals(actions, now)
         self.wake_at = min(self._look_at, self.witness.wake_at(now))
         return actions
+
+    def _without_repeated_refusals(self, actions: list[Any], now: float) -> list[Any]:
+        """Whoever is refused asks again and again: the history hears of it at a bounded rate."""
+        kept: list[Any] = []
+        for action in actions:
+            if isinstance(action, Note) and action.transition.kind == "refused":
+                told = self._complaints.told(action.transition, now)
+                kept += [Note(told)] if told else []
+            else:
+                kept.append(action)
+        return kept
 
     def _receive(self, sender: Peer, message: Message, now: float) -> list[Any]:
         if sender.part == "operator" and isinstance(message, Order):
@@ -151,7 +174,11 @@ class ServiceDescription:
         if isinstance(message, TableRequest):
             return [Send(sender, self.table.whole(0))]
         text = f"a {sender.part} may not send {type(message).__name__}"
-        return [Send(sender, Rejection(code="not-allowed", text=text))]
+        return [self._refused(sender, message, "not-allowed", text), Send(sender, Rejection(code="not-allowed", text=text))]
+
+    def _refused(self, sender: Peer, message: Message, code: str, text: str) -> Note:
+        evidence = {"message": type(message).__name__, "code": code, "by": sender.name}
+        return Note(Transition(kind="refused", service=getattr(message, "service", None), text=text, evidence=evidence))
 
     def _register(self, sender: Peer, message: Registration, now: float) -> list[Any]:
         new, actions = self.membership.register(sender, message, self._public_key_of(sender.name))
@@ -171,7 +198,8 @@ class ServiceDescription:
         if home == sender.name or not self.membership.describes(home, definition.name):
             return self.witness.define(definition, now)
         text = f"{definition.name} is {home}'s service already: take [[service]] {definition.name} out of the file of one of the two"
-        note = Transition(kind="refused", server=sender.name, service=definition.name, text=text)
+        evidence = {"message": "Registration", "code": "not-allowed", "by": sender.name}
+        note = Transition(kind="refused", server=sender.name, service=definition.name, text=text, evidence=evidence)
         return [Note(note), Send(sender, Rejection(code="not-allowed", text=text))]
 
     def _happened(self, sender: Peer, message: Happened) -> list[Any]:
@@ -243,6 +271,17 @@ class ServiceDescription:
         ranks = priorities(self.membership, self.witness)
         return sorted(self.membership.servers, key=lambda name: (ranks.get(name, 1_000), name))
 
+    def candidates(self, service: str, besides: str | None, now: float) -> list[dict[str, Any]]:
+        """For the witness, and for people: who could take the service, best first, and why one could not (P8)."""
+        ranks = priorities(self.membership, self.witness)
+        rows = [
+            {"server": name, "priority": ranks.get(name), "ok": why_not is None, "why_not": why_not}
+            for name in self.ranked()
+            if name != besides and self.membership.servers[name].registration is not None
+            for why_not in (self.why_not(name, service, now),)
+        ]
+        return sorted(rows, key=lambda row: not row["ok"])
+
     def lost(self, name: str) -> None:
         """For the witness."""
         self.membership.lost(name)
@@ -271,7 +310,8 @@ class ServiceDescription:
     def _order(self, sender: Peer, order: Order, now: float) -> list[Any]:
         refusal = self._why_refused(order, now)
         if refusal:
-            return [Send(sender, Rejection(code="bad-request", text=refusal))]
+            note = self._refused(sender, order, "bad-request", f"{sender.name} ordered {order.verb}: {refusal}")
+            return [note, Send(sender, Rejection(code="bad-request", text=refusal))]
         server = order.server or ""
         actions: list[Any] = []
         if order.verb == "move":
@@ -279,7 +319,8 @@ class ServiceDescription:
             self.moves.order(order.service or "", target, now)
             text = f"{order.service} is being moved to {target}"
         elif order.verb == "confirm-dead":
-            actions.append(Note(Transition(kind="confirmed-dead", server=server, text="an operator vouches for it")))
+            text = f"{sender.name} vouches for it"
+            actions.append(Note(Transition(kind="confirmed-dead", server=server, text=text, evidence={"by": sender.name})))
             actions += self.witness.confirm_dead(server, now)
             text = f"{server} counts as dead: what it held may start elsewhere"
         else:
@@ -287,7 +328,8 @@ class ServiceDescription:
             self.membership.drain(server, drained)
             kind = "draining" if drained else "resumed"
             actions.append(WriteServer(self.membership.servers[server]))
-            actions.append(Note(Transition(kind=kind, server=server, text="on an operator's order")))
+            text = f"on {sender.name}'s order"
+            actions.append(Note(Transition(kind=kind, server=server, text=text, evidence={"by": sender.name})))
             text = f"{server} is being drained" if drained else f"{server} may hold services again"
         self._look_at = now
         return [*actions, Send(sender, Accepted(text=text))]
@@ -350,6 +392,7 @@ class ServiceDescription:
     def status(self, sds: list[dict[str, Any]], now: float) -> dict[str, Any]:
         """What `locum status --json` prints; `sds` says who asks and answers as SDS."""
         servers, services = self.rows(now)
+        outlooks = {s.definition.name: self.moves.outlook(s, self, now) for s in self.situations(now)}
         heard = {name: now - max(p.guard_heard_at, p.runner_heard_at) for name, p in self.membership.presence.items()}
         return {
             "cluster": self._cluster,
@@ -359,10 +402,11 @@ class ServiceDescription:
             "services": [
                 service_status(
                     services[name],
-                    self._candidates(name, services[name], servers, now),
+                    self._candidates(name, now),
                     now - self._since.note(services[name], now),
                     self._address_of(name, services[name]),
                 )
+                | explaining(self.witness.cases[name], outlooks[name])
                 for name in sorted(services)
             ],
         }
@@ -372,11 +416,10 @@ class ServiceDescription:
         presence = self.membership.presence.get(row.holder or "")
         return presence.names.get(service) if presence else None
 
-    def _candidates(self, service: str, row: ServiceRow, servers: dict[str, ServerRow], now: float) -> list[dict[str, Any]]:
-        """Who could take the service, best first, and why one could not: P8."""
-        names = [name for name in self.ranked() if name in servers and name != row.holder]
-        reasons = {name: self.why_not(name, service, now) for name in names}
-        ordered = sorted(names, key=lambda name: reasons[name] is not None)
-        return [
-            {"server": name, "priority": servers[name].priority, "ok": reasons[name] is None, "why_not": reasons[name]} for name in ordered
-        ]
+    def _candidates(self, service: str, now: float) -> list[dict[str, Any]]:
+        """Those besides the holder, and who may not try again yet, since it has just failed."""
+        case = self.witness.cases[service]
+        holder = case.record.holder if case.record.state == "held" else None
+        rows = self.candidates(service, holder, now)
+        waits = {name: round(failure.retry_at - now, 3) for name, failure in case.failures.items() if failure.retry_at > now}
+        return [row | ({"retry_s": waits[row["server"]]} if row["server"] in waits else {}) for row in rows]

@@ -22,6 +22,12 @@ KEPT_EVENTS = 10_000
 RETRY_S = 0.5
 """Between two attempts to reach a store that is away."""
 
+PAGE_EVENTS = 500
+"""So many events are read at a time ..."""
+
+PAGES = 400
+"""... and so many times for one question, at most."""
+
 Answer = TypeVar("Answer")
 
 
@@ -66,9 +72,28 @@ class Keeper:
             self._dropped += 1
         self._wanted.set()
 
-    async def events(self, limit: int) -> tuple[Event, ...]:
-        """The newest events, oldest first.  Raises `StoreError`."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._reader.events, limit)
+    async def events(self, limit: int, wanted: Callable[[Event], bool | None]) -> tuple[Event, ...]:
+        """The newest `limit` events that are wanted, oldest first.  Raises `StoreError`.
+
+        `wanted` says None of the first that is too old.  The history is read
+        page by page, newest first, beside the writes, which wait for nothing here.
+        """
+        loop = asyncio.get_running_loop()
+        found: list[Event] = []
+        before: str | None = None
+        for _ in range(PAGES):
+            page = await loop.run_in_executor(self._reading, self._reader.events, PAGE_EVENTS, before)
+            for event in reversed(page):
+                verdict = wanted(event)
+                if verdict:
+                    found.append(event)
+                if verdict is None or len(found) == limit:
+                    return tuple(reversed(found))
+            if len(page) < PAGE_EVENTS:
+                break
+            before = page[0].id
+            await asyncio.sleep(0)
+        return tuple(reversed(found))
 
     async def work(self) -> None:
         """Write whatever is wanted, for ever; look after the store in between."""

@@ -160,7 +160,9 @@ class Membership:
             f"{sender.name} speaks as incarnation {sender.incarnation}, but incarnation {server.incarnation} has registered: "
             "another live server has this name, or this one's state directory is older than it was"
         )
-        return [Send(sender, Rejection(code="stale-incarnation", text=text, highest=server.incarnation))]
+        evidence = {"code": "stale-incarnation", "by": sender.name}
+        note = Note(Transition(kind="refused", server=server.name, text=text, evidence=evidence))
+        return [Send(sender, Rejection(code="stale-incarnation", text=text, highest=server.incarnation)), note]
 
     def _refuse_challenger(self, server: Server, presence: Presence) -> list[Any]:
         """The old incarnation answered the challenge: two live servers have one name."""
@@ -169,7 +171,8 @@ class Membership:
             return []
         address = server.registration.address if server.registration else "an unknown address"
         text = f"another live server speaks as {server.name}, from {address}: give one of the two another name and key"
-        note = Transition(kind="refused", server=server.name, text=f"a second live server of this name: {text}")
+        evidence = {"code": "name-taken", "by": server.name}
+        note = Transition(kind="refused", server=server.name, text=f"a second live server of this name: {text}", evidence=evidence)
         return [Send(challenger, Rejection(code="name-taken", text=text, highest=server.incarnation)), Note(note)]
 
     def _newcomer(self, sender: Peer, server: Server | None, presence: Presence, now: float) -> tuple[bool, list[Any]]:
@@ -184,7 +187,8 @@ class Membership:
         kind = "returned" if server else "registered"
         old = server or Server(name=sender.name, incarnation=0)
         self.servers[sender.name] = msgspec.structs.replace(old, incarnation=sender.incarnation, version=old.version + 1)
-        return True, [Note(Transition(kind=kind, server=sender.name, text=f"incarnation {sender.incarnation}"))]
+        evidence = {"incarnation": sender.incarnation} | ({"before": server.incarnation} if server else {})
+        return True, [Note(Transition(kind=kind, server=sender.name, text=f"incarnation {sender.incarnation}", evidence=evidence))]
 
     # -- what it offers
 
@@ -196,7 +200,9 @@ class Membership:
         actions: list[Any] = []
         before = old.registration.address if old.registration else None
         if before not in (None, message.address):
-            actions.append(Note(Transition(kind="moved", server=sender.name, text=f"from {before} to {message.address}")))
+            evidence = {"from": before, "to": message.address}
+            text = f"from {before} to {message.address}"
+            actions.append(Note(Transition(kind="moved", server=sender.name, text=text, evidence=evidence)))
         self.servers[sender.name] = msgspec.structs.replace(old, registration=message, public_key=public_key, version=old.version + 1)
         return True, actions
 
@@ -234,7 +240,9 @@ class Membership:
                 continue
             presence.told_silent = silent
             if silent:
-                notes.append(Note(Transition(kind="silent", server=name, text=self._last_words(presence, now))))
+                heard = {"guard_heard_s": presence.guard_heard_at, "runner_heard_s": presence.runner_heard_at}
+                evidence = {part: None if at == LONG_AGO else round(now - at, 3) for part, at in heard.items()}
+                notes.append(Note(Transition(kind="silent", server=name, text=self._last_words(presence, now), evidence=evidence)))
             else:
                 notes.append(Note(Transition(kind="heard", server=name, text="guard and runner are heard")))
         return notes

@@ -55,6 +55,19 @@ class Cluster(Protocol):
     def up_since(self, server: str) -> float: ...
 
 
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What moves have in mind for a service: for people; nothing is decided by it."""
+
+    target: str | None = None  # of the move that is under way
+    why: str | None = None
+    within_s: float | None = None  # until it is given up
+    failback_in_s: float | None = None  # it goes home by itself after so long; None: not by itself
+    failback_why_not: str | None = None
+    pinned_s: float = 0.0  # an operator's move holds it where it is for so long
+    back_off: int = 1  # its home must have been up so many times longer than is configured
+    retry_s: float = 0.0  # after a move that did not come about, the next begins no sooner
+
+
 class Moves:
     """All planned moves of a cluster."""
 
@@ -109,12 +122,13 @@ class Moves:
             return []
         if situation.holder == wish.target and situation.serving:
             del self.wishes[name]
-            return [self._note("move-over", situation, f"{wish.target} serves it")]
+            return [self._note("move-over", situation, f"{wish.target} serves it", target=wish.target, done=True)]
         if now < wish.until and (situation.holder == wish.target or wish.target in situation.candidates):
             return []
         del self.wishes[name]
         self._not_before[name] = now + MOVE_LIMIT_S
-        return [self._note("move-over", situation, f"given up: {wish.target} did not take it in time")]
+        text = f"given up: {wish.target} did not take it in time"
+        return [self._note("move-over", situation, text, target=wish.target, done=False)]
 
     def _begin(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
         name = situation.definition.name
@@ -125,28 +139,57 @@ class Moves:
             self._ordered.pop(name, None)
         if ordered in situation.candidates and now <= until:
             self._pinned_until[name] = now + PIN_S
-            return self._wish(situation, ordered, "an operator asked for it", now)
+            return self._wish(situation, ordered, "order", "an operator asked for it", now)
         if now < self._not_before.get(name, LONG_AGO):
             return []
         if situation.draining_holder and situation.candidates:
-            return self._wish(situation, situation.candidates[0], f"{situation.holder} is draining", now)
+            return self._wish(situation, situation.candidates[0], "drain", f"{situation.holder} is draining", now)
         return self._fail_back(situation, cluster, now)
 
     def _fail_back(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
+        wait_s, _ = self._failback(situation, cluster, now)
+        if wait_s > 0:
+            return []
+        home = situation.definition.home
+        return self._wish(situation, home, "failback", f"{home} is its home and up for {now - cluster.up_since(home):.1f} s", now)
+
+    def _failback(self, situation: Situation, cluster: Cluster, now: float) -> tuple[float, str | None]:
+        """In how many seconds the service goes home by itself; NEVER, with the reason, if it does not as things stand."""
         definition = situation.definition
-        home = definition.home
-        if definition.failback != "auto" or situation.holder == home or home not in situation.candidates:
-            return []
-        if now < self._pinned_until.get(definition.name, LONG_AGO) and cluster.up_since(home) < self._pinned_until[definition.name] - PIN_S:
-            return []
-        delay_s = definition.failback_delay_s * self._back_off.get(definition.name, 1)
-        if now - max(cluster.up_since(home), self._left_home_at.get(definition.name, LONG_AGO)) < delay_s:
-            return []
-        return self._wish(situation, home, f"{home} is its home and up for {now - cluster.up_since(home):.1f} s", now)
+        name, home = definition.name, definition.home
+        if situation.holder == home:
+            return NEVER, None
+        if definition.failback != "auto":
+            return NEVER, "its failback is manual"
+        if home not in situation.candidates:
+            return NEVER, f"{home} cannot take it now"
+        up_since = cluster.up_since(home)
+        pinned_until = self._pinned_until.get(name, LONG_AGO)
+        stable_at = max(up_since, self._left_home_at.get(name, LONG_AGO)) + definition.failback_delay_s * self._back_off.get(name, 1)
+        if up_since < pinned_until - PIN_S:
+            return max(pinned_until, stable_at) - now, None
+        return stable_at - now, None
 
-    def _wish(self, situation: Situation, target: str, why: str, now: float) -> list[Any]:
+    def outlook(self, situation: Situation, cluster: Cluster, now: float) -> Outlook:
+        """What is under way, and what would come next by itself."""
+        name = situation.definition.name
+        wish = self.wishes.get(name)
+        wait_s, why_not = self._failback(situation, cluster, now)
+        return Outlook(
+            target=wish.target if wish else None,
+            why=wish.why if wish else None,
+            within_s=max(0.0, wish.until - now) if wish else None,
+            failback_in_s=None if wait_s == NEVER else max(0.0, wait_s),
+            failback_why_not=why_not,
+            pinned_s=max(0.0, self._pinned_until.get(name, LONG_AGO) - now),
+            back_off=self._back_off.get(name, 1),
+            retry_s=max(0.0, self._not_before.get(name, LONG_AGO) - now),
+        )
+
+    def _wish(self, situation: Situation, target: str, cause: str, why: str, now: float) -> list[Any]:
         self.wishes[situation.definition.name] = Wish(target, now + MOVE_LIMIT_S, why)
-        return [self._note("move", situation, f"to {target}: {why}")]
+        candidates = list(situation.candidates)
+        return [self._note("move", situation, f"to {target}: {why}", target=target, cause=cause, candidates=candidates)]
 
-    def _note(self, kind: str, situation: Situation, text: str) -> Note:
-        return Note(Transition(kind=kind, server=situation.holder, service=situation.definition.name, text=text))
+    def _note(self, kind: str, situation: Situation, text: str, **evidence: Any) -> Note:
+        return Note(Transition(kind=kind, server=situation.holder, service=situation.definition.name, text=text, evidence=evidence))

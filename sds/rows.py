@@ -74,8 +74,8 @@ class AnyStore(Protocol):
     def append_event(self, payload: bytes, limit: int) -> str:
         """Append one."""
 
-    def events(self, limit: int) -> tuple[Event, ...]:
-        """The newest `limit` events, oldest first."""
+    def events(self, limit: int, before: str | None = None) -> tuple[Event, ...]:
+        """The newest `limit` events, oldest first; with `before`, of those that came before the event of that id."""
 
     def next_incarnation(self, beyond: int = 0) -> int:
         """A number above `beyond` and every one that this returned before, durable (R18)."""

@@ -28,8 +28,9 @@ from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.wire import Header
 from sds.case import Record, Write, WriteFailed, Written
-from sds.description import Outlived, Publish, ServerWriteFailed, ServiceDescription, WriteServer
+from sds.description import Outlived, Publish, ServerWriteFailed, ServiceDescription, Turned, WriteServer
 from sds.keeper import Keeper, Outcome, load
+from sds.looking_back import Wanted
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
 from sds.valkey import Valkey
@@ -85,6 +86,8 @@ class SdsServer:
             draw=lambda: secrets.randbits(60) + 1,
             now=clock(),
         )
+        self._turned: list[Turned] = []
+        self._router.refusals.tell = self._publisher.refusals.tell = self._turned_away
         self._connections: dict[tuple[str, str, int], bytes] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._readers: set[bytes] = set()  # connections whose question about the history is being answered
@@ -95,7 +98,8 @@ class SdsServer:
         """The later incarnation that a server has heard, if this one must give way to it."""
         self._poller = AsyncPoller()
         keeper.done = self._stored
-        self._note(Transition(kind="sds-started", server=config.name, text=f"incarnation {incarnation}"))
+        text, evidence = f"incarnation {incarnation}", {"incarnation": incarnation}
+        self._note(Transition(kind="sds-started", server=config.name, text=text, evidence=evidence))
 
     async def run(self) -> int:
         """Until SIGTERM or SIGINT, or a fault of our own; the exit status."""
@@ -109,6 +113,9 @@ class SdsServer:
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
             for heard in self._router.receive():
                 self._hear(heard)
+            turned, self._turned = self._turned, []
+            for refusal in turned:
+                self._step(refusal)
             if self._machine.wake_at <= clock():
                 self._step(Tick())
         self._log("ending")
@@ -143,7 +150,7 @@ class SdsServer:
         if header.part in ("operator", "viewer") and isinstance(message, StatusRequest):
             self._router.send(heard.connection, Status(status=self._machine.status(self._sds_status(), clock())))
         elif header.part in ("operator", "viewer") and isinstance(message, HistoryRequest):
-            self._ask_history(heard.connection, message.limit)
+            self._ask_history(heard.connection, message)
         else:
             self._connections[header.sender, header.part, header.incarnation] = heard.connection
             if header.incarnation > self._newest.get((header.sender, header.part), -1):
@@ -153,15 +160,16 @@ class SdsServer:
     def _sds_status(self) -> list[dict[str, Any]]:
         return [{"name": self._config.name, "role": "active", "address": f"{self._config.address}:{self._config.port}"}]
 
-    def _ask_history(self, connection: bytes, limit: int) -> None:
+    def _ask_history(self, connection: bytes, question: HistoryRequest) -> None:
         """One question at a time for each who asks: the others it would only have to wait for itself."""
         if connection not in self._readers:
             self._readers.add(connection)
-            self._begin(self._history(connection, limit))
+            self._begin(self._history(connection, question))
 
-    async def _history(self, connection: bytes, limit: int) -> None:
+    async def _history(self, connection: bytes, question: HistoryRequest) -> None:
+        wanted = Wanted(question, wall_clock())
         try:
-            events = await self._keeper.events(limit)
+            events = await self._keeper.events(question.limit, wanted)
         except StoreError as error:
             self._router.send(connection, Rejection(code="store", text=f"the history cannot be read: {error}"))
             return
@@ -169,6 +177,10 @@ class SdsServer:
             self._readers.discard(connection)
         shown = tuple({"id": event.id} | msgspec.json.decode(event.payload) for event in events)
         self._router.send(connection, History(events=shown))
+
+    def _turned_away(self, reason: str, who: str, text: str) -> None:
+        """Told in the middle of receiving: the machine hears of it afterwards."""
+        self._turned.append(Turned(reason, f"{who}: {text}"))
 
     def _stored(self, outcome: Outcome) -> None:
         row, reason = outcome.row, outcome.reason

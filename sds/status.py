@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bus.values import ServerRow, ServiceRow, is_server
-from sds.case import Record
+from bus.values import ALONE, ServerRow, ServiceRow, is_server
+from sds.case import Case, Record
 from sds.membership import Membership, Server
-from sds.moves import Wish
+from sds.moves import Outlook, Wish
 from sds.priority import priority
 from sds.witness import Witness
 
@@ -171,4 +171,21 @@ def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: f
         "dns_address": address,
         "exclusive": definition.exclusive,
         "candidates": candidates,
+    }
+
+
+def explaining(case: Case, outlook: Outlook) -> dict[str, Any]:
+    """What else of a service `explain` needs: optional fields in `status --json`."""
+    record = case.record
+    move = {"to": outlook.target, "why": outlook.why, "within_s": round(outlook.within_s or 0.0, 3)}
+    return {
+        "appointment": record.number,
+        "alone": record.secondary == ALONE,
+        "failback": record.definition.failback,
+        "move": move if outlook.target else None,
+        "failback_in_s": None if outlook.failback_in_s is None else round(outlook.failback_in_s, 3),
+        "failback_why_not": outlook.failback_why_not,
+        "pinned_s": round(outlook.pinned_s, 3),
+        "back_off": outlook.back_off,
+        "retry_s": round(outlook.retry_s, 3),
     }

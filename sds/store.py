@@ -149,11 +149,12 @@ class Store:
         """Append one."""
         return self.append_events([payload], limit)[0]
 
-    def events(self, limit: int) -> tuple[Event, ...]:
-        """The newest `limit` events, oldest first.  Raises `StoreError`."""
+    def events(self, limit: int, before: str | None = None) -> tuple[Event, ...]:
+        """The newest `limit` events, oldest first; with `before`, of those older than that one.  Raises `StoreError`."""
         if limit <= 0:
             return ()
-        found: Any = self._call("read", lambda: self._redis.xrevrange(self._events_key, count=limit))
+        newest = f"({before}" if before else "+"
+        found: Any = self._call("read", lambda: self._redis.xrevrange(self._events_key, max=newest, count=limit))
         return tuple(Event(id.decode(), fields.get(b"p", b"")) for id, fields in reversed(found))
 
     def next_incarnation(self, beyond: int = 0) -> int:

@@ -74,10 +74,11 @@ class StoreTwin:
         """Append one."""
         return self.append_events([payload], limit)[0]
 
-    def events(self, limit: int) -> tuple[Event, ...]:
-        """The newest `limit` events, oldest first."""
+    def events(self, limit: int, before: str | None = None) -> tuple[Event, ...]:
+        """The newest `limit` events, oldest first; with `before`, of those older than that one."""
         self._ask()
-        return tuple(self._events[-limit:] if limit > 0 else ())
+        older = [event for event in self._events if before is None or int(event.id[:-2]) < int(before[:-2])]
+        return tuple(older[-limit:] if limit > 0 else ())
 
     def next_incarnation(self, beyond: int = 0) -> int:
         """A number above `beyond` and every one that this returned before."""

@@ -38,7 +38,7 @@ from bus.messages import (
 )
 from bus.step import NEVER, Draw, Note, Peer, Send
 from bus.timeline import Transition
-from bus.values import ALONE, NOBODY, Hold, ServiceDefinition
+from bus.values import ALONE, NOBODY, Hold, ServiceDefinition, is_server
 from sds.case import LONGEST_BACK_OFF_S, Case, Failure, Ground, Record, Roster, Write, WriteFailed, Written
 from sds.rows import HighWater
 from sds.succession import next_holder
@@ -170,9 +170,9 @@ class Witness:
         for case in self.cases.values():
             if case.suspects is not None and not case.suspicion_told:
                 case.suspicion_told = True
-                self._note(
-                    case, "suspect", f"the store is older than it was: waiting for {', '.join(sorted(case.suspects)) or 'any report'}"
-                )
+                waiting_for = sorted(case.suspects)
+                text = f"the store is older than it was: waiting for {', '.join(waiting_for) or 'any report'}"
+                self._note(case, "suspect", text, evidence={"waiting_for": waiting_for})
             if case.suspects is not None and case.vouched and not case.under_way and now > self.quiet_until:
                 self._clear_vouched(case, case.suspects)
             if now > self.quiet_until and not case.closed and now >= case.retry_at:
@@ -271,13 +271,26 @@ class Witness:
             return
         changed = m.secondary != record.secondary
 
-        def then(_: float) -> None:
+        def then(at: float) -> None:
             if changed:
-                kind = "alone" if m.secondary == ALONE else "recorded"
-                self._note(case, kind, f"secondary {m.secondary}, appointment {m.number}", record.holder)
+                self._note_secondary(case, record.secondary, at)
             self._answer_recorded(case, sender)
 
         self._write(case, msgspec.structs.replace(record, number=m.number, secondary=m.secondary), then)
+
+    def _note_secondary(self, case: Case, before: str, now: float) -> None:
+        record = case.record
+        evidence: dict[str, Any] = {"number": record.number, "before": before if is_server(before) else None}
+        if record.secondary == ALONE:
+            evidence["candidates"] = self._candidates(case, record.holder, now)
+            self._note(case, "alone", f"nobody else can run it, appointment {record.number}", evidence=evidence)
+        else:
+            evidence["secondary"] = record.secondary
+            self._note(case, "recorded", f"secondary {record.secondary}, appointment {record.number}", evidence=evidence)
+
+    def _candidates(self, case: Case, besides: str | None, now: float) -> list[dict[str, Any]]:
+        """Who else could have it at this moment, and why one could not: for the history."""
+        return self._roster.candidates(case.record.definition.name, besides, now)
 
     def _answer_recorded(self, case: Case, sender: Peer) -> None:
         record = case.record
@@ -313,7 +326,9 @@ class Witness:
 
         def then(at: float) -> None:
             self._acknowledge_release(sender, m)
-            self._note(case, "released", m.reason, sender.name)
+            secondary = case.record.secondary if is_server(case.record.secondary) else None
+            evidence = {"failed": m.failed, "secondary": secondary, "candidates": self._candidates(case, sender.name, at)}
+            self._note(case, "released", m.reason, sender.name, evidence)
             if at > self.quiet_until:
                 self._look_after(case, at)
 
@@ -341,7 +356,8 @@ class Witness:
         if record.state == "held" and came_back_empty and case.under_way is None:
 
             def then(at: float) -> None:
-                self._note(case, "unheld", f"{sender.name} came back under incarnation {sender.incarnation}, holding nothing")
+                text = f"{sender.name} came back under incarnation {sender.incarnation}, holding nothing"
+                self._note(case, "unheld", text, evidence={"incarnation": sender.incarnation, "before": record.holder_incarnation})
                 if at > self.quiet_until:
                     self._look_after(case, at)
 
@@ -441,14 +457,42 @@ class Witness:
             case.refused[sender.name, sender.incarnation] = m.question
             refusal = Refusal(service=m.service, epoch=record.epoch, number=record.number, question=m.question, reason=reason)
             self._send(sender, refusal)
+            self._note_refusal(case, sender, m, reason, now)
             return
         heard = now - self._roster.heard_at(record.holder or "")
         agrees = f"the SDS heard it {heard:.2f} s ago" if heard < 3600 else "the SDS never heard it"
         self._roster.lost(record.holder or "")
         why = f"{record.holder} silent {m.silent_s:.2f} s, {agrees}"
-        evidence = {"holder": record.holder, "secondary_heard_nothing_s": m.silent_s, "sds_heard_nothing_s": min(heard, 1e9)}
-        timing = (m.lease_s, m.stop_s)
-        self._grant(case, sender.name, Ground(why=why, question=m.question, clean=False, timing=timing, evidence=evidence))
+        evidence: dict[str, Any] = {
+            "holder": record.holder,
+            "secondary_heard_nothing_s": m.silent_s,
+            "sds_heard_nothing_s": min(heard, 1e9),
+        }
+        evidence |= {"number": m.number, "candidates": self._candidates(case, None, now)}
+        ground = Ground(kind="asked", why=why, question=m.question, clean=False, timing=(m.lease_s, m.stop_s), evidence=evidence)
+        self._grant(case, sender.name, ground)
+
+    def _note_refusal(self, case: Case, sender: Peer, m: Takeover, reason: str, now: float) -> None:
+        """That it asked in vain, and what the SDS knew better."""
+        record = case.record
+        heard_s = now - self._roster.heard_at(record.holder or "")
+        if reason == "not-secondary":
+            text = f"{sender.name} asks to take over, but is not the secondary on record"
+        elif case.promise.runs(now):
+            text = f"{sender.name} asks to take over, but the SDS still hears {record.holder}: the link between the two may be at fault"
+        else:
+            text = f"{sender.name} asks to take over, but the SDS has just started and waits out what it may have promised"
+        evidence = {
+            "message": "Takeover",
+            "code": reason,
+            "by": sender.name,
+            "number": m.number,
+            "recorded": record.secondary if is_server(record.secondary) else None,
+            "recorded_number": record.number,
+            "holder_heard_s": round(heard_s, 3) if heard_s < 1e9 else None,
+            "promised_s": round(max(0.0, max(case.promise.until, self.quiet_until) - now), 3),
+        }
+        self._note(case, "refused", text, sender.name, evidence)
 
     def _grant_refused(self, case: Case, sender: Peer, m: Superseded) -> None:
         """The guard that was granted it knows a higher epoch, so the next grant must exceed that (R8)."""
@@ -461,16 +505,18 @@ class Witness:
         record = case.record
         if case.closed:
             return
-        if record.state in ("new", "unheld"):
-            self._choose(case, now, "nobody holds it")
+        if record.state == "new":
+            self._choose(case, now, Ground(kind="first", why="it begins at its home"))
+        elif record.state == "unheld":
+            self._choose(case, now, Ground(kind="released", why=f"{record.holder} holds it no more"))
         elif record.secondary == NOBODY and not case.promise.runs(now):
-            self._choose(case, now, f"{record.holder} is silent and had no secondary", besides=record.holder)
+            self._choose(case, now, Ground(kind="unbacked", why=f"{record.holder} is silent and had no secondary"), record.holder)
         elif case.deserted and not case.promise.runs(now) and now > self.quiet_until + RETURN_S:
             self._give_to_returned(case, record.secondary, now)
         elif record.holder in case.vouched and not case.promise.runs(now):
-            self._choose(case, now, f"an operator confirmed that {record.holder} is dead", besides=record.holder)
+            self._choose(case, now, Ground(kind="vouched", why=f"an operator confirmed that {record.holder} is dead"), record.holder)
         elif not record.definition.exclusive and not case.promise.runs(now) and self._both_silent(record, now):
-            self._choose(case, now, "holder and secondary are silent", besides=record.holder)
+            self._choose(case, now, Ground(kind="both-silent", why="holder and secondary are silent"), record.holder)
         if not case.used and not case.closed and not case.question and now >= case.repeat_at:
             self._send_grant(case, now)
 
@@ -478,7 +524,8 @@ class Witness:
         """It would have asked, had it not been restarted: only it, so that this is no choice of W alone (R13)."""
         if self._roster.why_not(secondary, case.record.definition.name, now) is None:
             why = f"{case.record.holder} is silent, and {secondary} came up anew and has no promise to it"
-            self._grant(case, secondary, Ground(why=why, clean=False))
+            evidence = {"candidates": self._candidates(case, None, now)}
+            self._grant(case, secondary, Ground(kind="returned", why=why, clean=False, evidence=evidence))
         else:
             case.retry_at = now + self._timing.beat_s
 
@@ -486,18 +533,26 @@ class Witness:
         names = (record.holder or "", record.secondary)
         return not any(self._roster.is_up(name, now) for name in names)
 
-    def _choose(self, case: Case, now: float, why: str, besides: str | None = None) -> None:
+    def _choose(self, case: Case, now: float, ground: Ground, besides: str | None = None) -> None:
         """Grant it to whoever comes next, answering no question: R10, R14, R15."""
         settling = now <= self.quiet_until + self._timing.silent_s
         server = next_holder(case, self._roster, now, settling, besides)
         if server is None:
             case.retry_at = now + self._timing.beat_s
         else:
-            self._grant(case, server, Ground(why=why))
+            evidence = {"candidates": self._candidates(case, None, now)}
+            self._grant(case, server, msgspec.structs.replace(ground, evidence=evidence))
 
     def _grant(self, case: Case, server: str, ground: Ground) -> None:
         """Epoch + 1, written before it leaves (R8)."""
         old = case.record
+        evidence = {
+            "ground": ground.kind,
+            "from": old.holder,
+            "from_epoch": old.epoch,
+            "secondary": old.secondary if is_server(old.secondary) else None,
+            "question": ground.question,
+        } | ground.evidence
         new = msgspec.structs.replace(
             old,
             definition=old.proposed or old.definition,
@@ -515,7 +570,7 @@ class Witness:
             case.question, case.clean, case.used = ground.question, ground.clean, False
             case.promise.give(*(ground.timing or self._roster.timing_of(server)), now)
             case.vouched.clear()
-            self._note(case, "granted", ground.why, server, {"from": old.holder, "from_epoch": old.epoch} | ground.evidence)
+            self._note(case, "granted", ground.why, server, evidence)
             self._send_grant(case, now)
 
         self._write(case, new, then)

@@ -131,7 +131,7 @@ def until_serving(put: Put) -> None:
         record = case.record
         unserved = record.state == "held" and (record.epoch, record.grant_id) not in served
         if unserved and not case.closed and is_server(record.secondary) and not case.promise.runs(now):
-            self._choose(case, now, "it is not serving yet", besides=record.holder)
+            self._choose(case, now, Ground(kind="unbacked", why="it is not serving yet"), besides=record.holder)
 
     put(Witness, "_renewal", renewal)
     put(Witness, "_look_after", look_after)
@@ -145,7 +145,7 @@ def third_picked(put: Put) -> None:
         honest(self, case, now)
         record = case.record
         if record.state == "held" and not case.closed and not case.promise.runs(now) and self._both_silent(record, now):
-            self._choose(case, now, "holder and secondary are silent", besides=record.holder)
+            self._choose(case, now, Ground(kind="both-silent", why="holder and secondary are silent"), besides=record.holder)
 
     put(Witness, "_look_after", look_after)
 

@@ -75,7 +75,7 @@ def test_version_is_that_of_the_project() -> None:
     assert tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
-COMMANDS = ["demo", "sds", "agent", "status", "history", "drain", "resume", "move", "confirm-dead", "test"]
+COMMANDS = ["demo", "sds", "agent", "status", "history", "explain", "drain", "resume", "move", "confirm-dead", "test"]
 
 
 def test_every_command_is_listed() -> None:
@@ -101,6 +101,8 @@ def test_help_teaches_by_example(command: str) -> None:
         ["move", "my_service"],
         ["confirm-dead", "a.b"],
         ["history", "--limit", "0"],
+        ["history", "--since", "yesterday"],
+        ["explain"],
         ["demo", "kill", "toaster"],
         ["demo", "kill"],
         ["status", "--sds", "127.0.0.1"],
@@ -124,7 +126,7 @@ def test_status_of_an_unreachable_cluster_is_3(answering: Answering) -> None:
         where = f"127.0.0.1:{mute.getsockname()[1]}"
         options = answering.options()
         options[1] = where
-        for words in (["status"], ["status", "--json"], ["history"], ["drain", "http"]):
+        for words in (["status"], ["status", "--json"], ["history"], ["explain", "www"], ["drain", "http"]):
             done = locum(*words, *options)
             assert (done.returncode, done.stdout) == (3, ""), words
             assert where in one_line(done.stderr)
@@ -242,3 +244,49 @@ def test_it_runs_from_anywhere_whatever_lies_there(tmp_path: Path) -> None:
         assert locum("status", "--help").returncode == 0
     finally:
         os.chdir(here)
+
+
+def told(message: Message) -> Message | None:
+    """What an SDS that knows www answers."""
+    return Status(status=STATUS) if isinstance(message, StatusRequest) else History(events=(EVENT,))
+
+
+def test_explain_asks_for_the_status_and_for_the_history_of_that_service(answering: Answering) -> None:
+    done = answering.answer(["explain", "www"], told)
+    assert done.returncode == 0, done.stderr
+    assert [type(message) for _, message in answering.heard] == [StatusRequest, HistoryRequest]
+    asked = answering.heard[-1][1]
+    assert isinstance(asked, HistoryRequest) and asked.service == "www"
+    assert done.stdout.startswith("www is served by nobody; its home is http, its last epoch 3\n")
+    assert "What is wrong:\n  www is served by nobody: nobody can run it\n" in done.stdout
+
+
+def test_explain_as_json(answering: Answering) -> None:
+    done = answering.answer(["explain", "www", "--json"], told)
+    found = json.loads(done.stdout)
+    assert list(found) == ["service", "holder", "epoch", "secondary", "now", "why", "change", "since", "next", "others", "moves", "wrong"]
+    assert (found["service"], found["holder"], found["epoch"]) == ("www", None, 3)
+
+
+def test_explain_an_unknown_service_is_1(answering: Answering) -> None:
+    done = answering.answer(["explain", "toaster"], told)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert one_line(done.stderr) == "locum: there is no service 'toaster': the services are www"
+
+
+def test_history_filters_are_asked_of_the_sds_and_kept_though_it_does_not_know_them(answering: Answering) -> None:
+    """N and N-1 must talk: an older SDS ignores the new fields and sends everything."""
+    words = ["history", "--json", "--service", "mail", "--server", "http", "--since", "10m"]
+    done = answering.answer(words, told)
+    assert (done.returncode, done.stdout) == (0, ""), "the event is about www"
+    assert answering.heard[-1][1] == HistoryRequest(service="mail", server="http", since_s=600.0)
+    done = answering.answer(["history", "--service", "www", "--since", "2020-01-01T00:00:00"], told)
+    assert "granted" in done.stdout
+    asked = answering.heard[-1][1]
+    assert isinstance(asked, HistoryRequest) and asked.since_s is not None and asked.since_s > 1e8
+
+
+def test_a_name_that_cannot_be_one_is_2(answering: Answering) -> None:
+    done = answering.answer(["history", "--service", "No Name"], told)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--service No Name: no name" in done.stderr and answering.heard == []

@@ -11,8 +11,8 @@ import pytest
 HOUSE = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "bus": "values messages wire config timeline step promise table_copy",
-    "sds": "table membership witness case succession clocks moves priority description status",
+    "bus": "values messages wire config timeline explaining step promise table_copy",
+    "sds": "table membership witness case succession clocks complaints moves priority description status",
     "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving",
     "monitor": "view",
 }

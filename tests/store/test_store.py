@@ -82,6 +82,8 @@ def test_the_history_is_bounded_and_in_order(store) -> None:
     assert [e.id for e in store.events(3)] == list(ids[-3:])
     assert 100 <= len(store.events(10_000)) <= 300  # Redis trims whole nodes of its tree
     assert store.events(0) == ()
+    assert [e.payload for e in store.events(2, before=ids[-3])] == [b"event 1995", b"event 1996"]
+    assert store.events(10, before=store.events(10_000)[0].id) == ()
 
 
 def test_incarnations_only_rise(store) -> None:
