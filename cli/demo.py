@@ -16,8 +16,9 @@ _part = click.argument("part", type=click.Choice(PARTS), metavar="PART")
 
 @click.group(invoke_without_command=True)
 @click.option("--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Keep keys, settings, data and logs there.")
+@click.option("--story", is_flag=True, help="Play section 2 of the paper, check each step from outside, and end.")
 @click.pass_context
-def demo(context: click.Context, state: Path | None) -> int | None:
+def demo(context: click.Context, state: Path | None, story: bool) -> int | None:
     """Start the paper's cluster on this machine; Ctrl-C ends it.
 
     Three servers, http, ftp and email, run www, ftp and mail for one another,
@@ -30,6 +31,7 @@ def demo(context: click.Context, state: Path | None) -> int | None:
     \b
     Examples:
       ./locum demo                        start it, and leave it running
+      ./locum demo --story                see servers fail and return; 0 if all was seen
       ./locum demo kill http              elsewhere: cut that server's power
       ./locum status                      another server serves www now
       ./locum demo start http             it comes back, and gets www back
@@ -37,15 +39,16 @@ def demo(context: click.Context, state: Path | None) -> int | None:
       dig @127.0.1.14 -p 10053 www.demo.locum.test
     """
     if context.invoked_subcommand is not None:
-        if state is not None:
-            raise click.UsageError("--state is for starting a demo; the running one is found by itself")
+        if state is not None or story:
+            raise click.UsageError("--state and --story are for starting a demo; the running one is found by itself")
         return None
-    from demo.cluster import CannotStart, main
+    from demo import cluster
+    from demo import story as play
     from demo.state import default_directory
 
     try:
-        return main(state or default_directory())
-    except CannotStart as error:
+        return play.main(state) if story else cluster.main(state or default_directory())
+    except cluster.CannotStart as error:
         raise Refused(str(error)) from None
 
 

@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Demo:
         self.started_at = clock()
         self.news = News(datetime.now(UTC))
         self.ended = asyncio.Event()
+        self.code = 0
 
     def _parts(self) -> list[Part]:
         nameserver = [sys.executable, "-P", "-m", "demo.nameserver", "--address", layout.DNS.address, "--port", str(layout.DNS.port)]
@@ -91,16 +93,20 @@ class Demo:
         if failure is not None:
             raise failure
         say("stopped")
-        return 0
+        return self.code
 
     async def _live(self) -> None:
         async with await control.serve(presence.control_path(self.state.directory), self.obey):
             say(f"starting the cluster {layout.CLUSTER}, state in {self.mark}; Ctrl-C ends it")
             for name in ("dns", "sds"):
                 await self._start(name)
-            await asyncio.gather(self._tell(), self._start_servers())
+            await self.go_on()
 
-    async def _start_servers(self) -> None:
+    async def go_on(self) -> None:
+        """With name server and SDS up: start the servers, and tell what happens until the end."""
+        await asyncio.gather(self._tell(), self.start_servers())
+
+    async def start_servers(self) -> None:
         """HTTP comes last, when the others back each other: its two candidates are then equal, as in Fig. 2a (P23)."""
         first, *others = layout.SERVERS
         await asyncio.gather(*(self._start(server.name) for server in others))
@@ -108,13 +114,14 @@ class Demo:
         until = clock() + _OTHERS_S
         while clock() < until:
             with contextlib.suppress(Silence):
-                answer = await ask_meanwhile(self._sds(), StatusRequest(), 1.0)
+                answer = await ask_meanwhile(self.sds(), StatusRequest(), 1.0)
                 if isinstance(answer, Status) and not lacking(answer.status, homes):
                     break
             await asyncio.sleep(_LOOK_S / 4)
         await self._start(first.name)
 
-    def _sds(self) -> Sds:
+    def sds(self) -> Sds:
+        """How an operator reaches this demo's SDS."""
         public_key, secret = keys.load_public(self.state.public_key("sds")), keys.load_secret(self.state.key(layout.OPERATOR))
         return Sds(layout.CLUSTER, layout.SDS.address, layout.SDS.port, public_key, secret, layout.OPERATOR)
 
@@ -125,7 +132,7 @@ class Demo:
 
     async def _tell(self) -> None:
         """Print what happens, and once that all is ready."""
-        sds = self._sds()
+        sds = self.sds()
         homes = {server.service: server.name for server in layout.SERVERS}
         is_ready = complained = False
         while True:
@@ -197,8 +204,8 @@ def _check_ports() -> None:
             raise CannotStart(f"{endpoint} is taken by another program{f' ({who})' if who else ''}: end it, the demo needs that port")
 
 
-def main(directory: Path) -> int:
-    """Run the demo on this state directory until SIGINT; raises `CannotStart` with one line."""
+def main(directory: Path, kind: Callable[[State], Demo] = Demo) -> int:
+    """Run a demo of this kind on this state directory until its end; raises `CannotStart` with one line."""
     try:
         state = State(directory)
         held = presence.Presence(state.directory)
@@ -215,6 +222,6 @@ def main(directory: Path) -> int:
 
     async def present() -> int:
         async with await held.announce():
-            return await Demo(state).run()
+            return await kind(state).run()
 
     return asyncio.run(present())
