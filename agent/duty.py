@@ -182,7 +182,7 @@ class Duty:
         self.holding = Holding(grant, self._timing, self.choice, around.next_beat, around.nonce, now)
         self.holding.leases.grant(WITNESS, asked_at + self._timing.lease_s)
         self._backed_said = None
-        why = "the SDS granted it" + (" after a release" if grant.clean else "")
+        why = "the SDS granted it" + (" after a release" if grant.clean and grant.epoch > 1 else "")
         self._note("holding", why, question=grant.question, clean=grant.clean)
 
     def _refusal(self, refusal: Refusal, now: float) -> None:
