@@ -35,7 +35,11 @@ def explain(sds: Sds, service: str, as_json: bool) -> None:
     known = [row["name"] for row in status["services"]]
     if service not in known:
         raise Refused(f"there is no service {service!r}: the services are {', '.join(known) or 'none'}")
-    events = answer(sds, HistoryRequest(limit=_EVENTS, service=service), History).events
+    try:
+        events = answer(sds, HistoryRequest(limit=_EVENTS, service=service), History).events
+    except Refused as refusal:  # the store is away: what is known without it is told all the same
+        click.echo(f"locum: {refusal.message}", err=True)
+        events = ()
     explanation = explaining.explain(status, events, service)
     assert explanation is not None
     if as_json:

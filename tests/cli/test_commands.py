@@ -290,3 +290,12 @@ def test_a_name_that_cannot_be_one_is_2(answering: Answering) -> None:
     done = answering.answer(["history", "--service", "No Name"], told)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--service No Name: no name" in done.stderr and answering.heard == []
+
+
+def test_explain_without_a_history_says_what_it_knows(answering: Answering) -> None:
+    """The store is away just when people ask why."""
+    rejection = Rejection(code="store", text="the history cannot be read: the store is away")
+    done = answering.answer(["explain", "www"], lambda message: rejection if isinstance(message, HistoryRequest) else told(message))
+    assert done.returncode == 0
+    assert "the history does not reach back to when epoch 3 was granted" in done.stdout
+    assert one_line(done.stderr) == f"locum: {rejection.text}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from parts import WWW
 
 from bus.messages import ServiceDefinition
-from sds.moves import FLAP_WINDOW, MOVE_LIMIT_S, Moves, Situation
+from sds.moves import FLAP_WINDOW, MOVE_LIMIT_S, PIN_S, Moves, Situation
 
 MAIL = ServiceDefinition(name="mail", fqdn="mail.test", port=2525, home="email", start=("run",))
 
@@ -113,3 +114,34 @@ def test_nothing_moves_that_is_not_served() -> None:
     cluster.put(WWW, "email", "http", serving=False)
     moves.step(cluster, 1_000.0)
     assert not moves.wishes
+
+
+def test_an_ordered_move_is_not_failed_back_while_it_is_pinned() -> None:
+    """And the outlook says for how long; a home that comes up anew ends it."""
+    cluster, moves = Cluster(), Moves()
+    cluster.put(WWW, "http", "email")
+    moves.order("www", "email", 100.0)
+    moves.step(cluster, 100.0)
+    cluster.put(WWW, "email", "http")
+    moves.step(cluster, 101.0)
+    situation = cluster.found["www"]
+    outlook = moves.outlook(situation, cluster, 150.0)
+    assert (outlook.pinned_s, outlook.failback_in_s) == (PIN_S - 50.0, PIN_S - 50.0)
+    moves.step(cluster, 100.0 + PIN_S - 0.1)
+    assert not moves.wishes
+    cluster.up["http"] = 200.0
+    assert moves.outlook(situation, cluster, 210.0).failback_in_s == 2 * WWW.failback_delay_s - 10.0
+    cluster.up["http"] = 0.0
+    moves.step(cluster, 100.0 + PIN_S)
+    assert moves.wishes["www"].target == "http"
+
+
+def test_the_outlook_says_why_it_does_not_go_home() -> None:
+    cluster, moves = Cluster(), Moves()
+    cluster.put(WWW, "email")
+    assert moves.outlook(cluster.found["www"], cluster, 100.0).failback_why_not == "http cannot take it now"
+    cluster.put(msgspec.structs.replace(WWW, failback="manual"), "email", "http")
+    assert moves.outlook(cluster.found["www"], cluster, 100.0).failback_why_not == "its failback is manual"
+    cluster.put(WWW, "http", "email")
+    at_home = moves.outlook(cluster.found["www"], cluster, 100.0)
+    assert (at_home.failback_in_s, at_home.failback_why_not) == (None, None)

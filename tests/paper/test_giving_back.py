@@ -51,6 +51,8 @@ def test_p16_the_holder_stops_and_dismisses_its_own_secondary(returned: Stage) -
     returned.until(lambda: returned.arrivals(Released))
     (removed,) = returned.arrivals(RemoveAssignment)
     assert (removed.sender, removed.receiver) == ("email", "ftp")
+    (dismissed,) = [event for event in returned.events if event["kind"] == "dismissed"]
+    assert (dismissed["server"], dismissed["evidence"]) == ("ftp", {"number": 1, "by": "email"})
     assert returned.answering("www") == set() == set(returned.judge.alive["www"]), "released means stopped"
 
 

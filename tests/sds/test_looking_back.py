@@ -66,3 +66,20 @@ def test_what_is_newer_than(store: StoreTwin) -> None:
 
 def test_nothing_fits(store: StoreTwin) -> None:
     assert asked(store, HistoryRequest(service="toaster")) == []
+
+
+def test_nothing_is_read_beyond_what_is_too_old() -> None:
+    """A question about the last minute costs a page, however long the history is."""
+
+    class Counting(StoreTwin):
+        pages = 0
+
+        def events(self, limit: int, before: str | None = None) -> tuple[Event, ...]:
+            self.pages += 1
+            return super().events(limit, before)
+
+    store = Counting()
+    payload = msgspec.json.encode({"at": (NOON - timedelta(days=1)).isoformat(), "kind": "granted", "evidence": {}})
+    store.append_events([payload] * (3 * PAGE_EVENTS), 100_000)
+    assert asked(store, HistoryRequest(since_s=60.0)) == []
+    assert store.pages == 1
