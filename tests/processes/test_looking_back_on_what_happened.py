@@ -51,9 +51,9 @@ def test_strangers_and_refused_orders_are_in_the_history_once(make_cluster: Make
         assert cluster.locum("drain", "toaster").returncode == 1
         with socket.create_connection((cluster.sds_address, 5750), timeout=5) as line:
             line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
-            line.settimeout(5)
-            while line.recv(4096):
-                pass
+            with contextlib.suppress(ConnectionResetError):
+                while line.recv(4096):
+                    pass
 
     def refused() -> list[dict[str, Any]]:
         return [event for event in events(cluster, "--since", "1h") if event["kind"] == "refused"]
