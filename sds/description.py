@@ -237,8 +237,6 @@ class ServiceDescription:
         update = self.table.refresh(servers, services)
         if update is None:
             return []
-        for row in update.services:
-            self._since.of(row, now)
         self._beacon_at = now + self._timing.loadlevel_s
         return [Publish(update)]
 

@@ -36,7 +36,7 @@ def asked(store: StoreTwin, question: HistoryRequest) -> list[int]:
     """The numbers of the events in the answer."""
 
     async def answer() -> tuple[Event, ...]:
-        keeper = Keeper(store, None, 100, print)  # type: ignore[arg-type]
+        keeper = Keeper(store, store, None, 100, print)  # type: ignore[arg-type]
         return await keeper.events(question.limit, Wanted(question, NOON))
 
     return [msgspec.json.decode(event.payload)["number"] for event in asyncio.run(answer())]
