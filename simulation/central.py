@@ -7,6 +7,7 @@ the file, which is written after it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from sds.case import Record, Write, WriteFailed, Written
 from sds.description import Publish, ServerWriteFailed, ServiceDescription, WriteServer
 from sds.membership import Server
 from sds.rows import HighWater
+from simulation.alarm import Alarm
 from simulation.judge import Judge
 from simulation.world import SDS_HOST, Clock, World
 
@@ -75,8 +77,9 @@ class Central:
         self.late_s = 0.0
         self._header = Header("sim", "sds", "sds", 0)
         self._life = 0
-        self._alarm_at = float("inf")
+        self._alarm = Alarm(world, clock, self._tick)
         self.subscribers: dict[str, Peer] = {}
+        self.after_write: list[Callable[[Record], None]] = []  # who wants to know what the store took
         world.doors[SDS_HOST] = self.receive
 
     # -- life and death
@@ -86,7 +89,6 @@ class Central:
         self.disk.incarnation += 1
         self._life += 1
         self._header = Header("sim", "sds", "sds", self.disk.incarnation)
-        self._alarm_at = float("inf")
         self.machine = ServiceDescription(
             cluster="sim",
             incarnation=self.disk.incarnation,
@@ -107,6 +109,7 @@ class Central:
             self._world.say("sds", "crashes")
         self.machine = None
         self._life += 1
+        self._alarm.clear()
 
     # -- events
 
@@ -127,15 +130,10 @@ class Central:
             self._perform(action)
         if machine.moves.wishes:
             self._judge.wishes(machine.moves.wishes)
-        wake = self._clock.when(machine.wake_at)
-        if wake < self._alarm_at:
-            self._alarm_at = max(wake, self._world.now)
-            self._world.at(self._alarm_at + self._world.random.random() * self._timing.tick_s, self._alarm, self._life)
+        self._alarm.set(machine.wake_at, self._timing.tick_s)
 
-    def _alarm(self, life: int) -> None:
-        if life == self._life and self.machine:
-            self._alarm_at = float("inf")
-            self._step(Tick())
+    def _tick(self) -> None:
+        self._step(Tick())
 
     def _perform(self, action: Any) -> None:
         match action:
@@ -145,6 +143,8 @@ class Central:
                 self._show(action.message, action.to)
                 self._world.send(SDS_HOST, action.to.name, self._header, action.message, action.to)
             case Publish():
+                if self.machine:
+                    self._judge.readings.published(self.machine.table)
                 self._world.publish(SDS_HOST, self._header, action.update, self.subscribers)
             case Write():
                 delay_s = self._world.random.uniform(0.001, 0.02)
@@ -186,6 +186,8 @@ class Central:
                 raise ValueError("the store refuses")
             self.disk.write(write.record)
             self._judge.stored(known, write.record)
+            for tell in self.after_write:
+                tell(write.record)
             result = Written(write.service, write.record.version)
             if self._world.random.random() < 0.002:
                 result = WriteFailed(write.service, write.record.version, "the store's answer was lost")

@@ -297,6 +297,8 @@ class Host:
             return
         for action in runner.step(event, self.now):
             self._perform_runner(action)
+        if isinstance(event, Received):
+            self.judge.readings.read(self.name, runner.table)
         if self.runner is runner:
             self._runner_alarm.set(runner.wake_at, 0.02)
 

@@ -1,7 +1,8 @@
 """What must hold at every instant, whatever the weather: the safety rule, seen from outside.
 
 The judge knows which processes live, which grants left the SDS and which
-records its store ever had.  It knows nothing of leases or promises.
+records its store ever had.  It does no arithmetic of leases and promises; it
+only hears, now and then, on whom a holder counts and for how long.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bus.messages import Grant
 from bus.values import NOBODY
 from sds.case import Record
 from simulation.questions import Questions
+from simulation.readings import Readings
 from simulation.world import World
 
 
@@ -48,6 +50,7 @@ class Judge:
         self._world = world
         self.violation: Violation | None = None
         self.questions = Questions(self._accuse)
+        self.readings = Readings(self._accuse)
         self.alive: dict[str, dict[str, int]] = {service: {} for service in services}  # by server: the epoch
         self.answering: dict[str, set[str]] = {service: set() for service in services}
         self.outages: list[Outage] = []
@@ -156,6 +159,18 @@ class Judge:
             self._accuse("R9 secondary", f"{service} was granted to {holder} on asking; recorded is {old.secondary}")
         if not asked and old.state == "held" and old.secondary not in (NOBODY, holder) and old.holder not in self._vouched:
             self._accuse("R13 a third", f"{service} was granted to {holder} unasked, with {old.secondary} on record")
+
+    def counted_on(self, holder: str, voters: tuple[str, ...], record: Record) -> None:
+        """This holder, who has not lapsed, counts on these; the secondary on record must be among them, or W's word alone counts."""
+        if record.secondary not in voters and NOBODY not in voters:
+            text = f"{record.definition.name}'s holder {holder} counts on {voters}; on record is {record.secondary}"
+            self._accuse("R11 counted on", text)
+
+    def replaced(self, holder: str, lease_s: float, record: Record) -> None:
+        """The SDS has granted a service of this holder to another: no lease may be left of it."""
+        if lease_s > 0:
+            text = f"{holder} may serve {record.definition.name} for {lease_s:.3f} s, while epoch {record.epoch} is {record.holder}'s"
+            self._accuse("R1 lease", text)
 
     def released(self, service: str, epoch: int) -> None:
         """Its holder said that it stopped."""

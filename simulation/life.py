@@ -64,8 +64,8 @@ class Life:
         self.judge = Judge(self.world, self.services)
         self.central = Central(self.world, self.judge, self.timing, self.world.clock(self.timing.clock_error))
         yields = kind == "storm" and random.random() < 0.25
-        everywhere = kind != "storm" or random.random() < 0.6
-        self.able = {service: set(NAMES) if everywhere else {home, *random.sample(NAMES, 2)} for service, home in HOMES.items()}
+        everywhere = kind != "storm" or random.random() < 0.5
+        self.able = {service: self._able(home, everywhere) for service, home in HOMES.items()}
         names = Names()
         delay_s = random.choice((2.0, 5.0)) if kind == "storm" else 2.0
         choosing = ChoosingSettings(margin=10, dwell_s=0.5) if kind != "quiet" else ChoosingSettings()
@@ -88,6 +88,11 @@ class Life:
         self.central.start()
         for host in self.hosts.values():
             self.world.after(random.uniform(0, 0.3), host.boot)
+
+    def _able(self, home: str, everywhere: bool) -> set[str]:
+        """Who can run a service of this home: with one other alone, its holder is often alone."""
+        random = self.world.random
+        return set(NAMES) if everywhere else {home, *random.sample([name for name in NAMES if name != home], random.choice((1, 2)))}
 
     def _homes(self, name: str, yields: bool, failback_delay_s: float) -> tuple[ServiceDefinition, ...]:
         return tuple(
@@ -154,7 +159,7 @@ class Life:
     def _storm(self) -> Outcome:
         storm = Storm(self)
         storm.begin()
-        self.world.run(self.world.random.uniform(20.0, 50.0))
+        self._run_compared(self.world.random.uniform(20.0, 50.0))
         if self.judge.violation:
             return self._failed(None)
         self.world.say("--- healed")
@@ -169,6 +174,25 @@ class Life:
         slowest = max(settled.get(service, 2 * self.bound_s) for service in self.services)
         text = f"liveness: {slowest:.1f} s after healing, the bound is {self.bound_s:.1f} s" if slowest > self.bound_s else None
         return self._failed(text, settled_s=slowest)
+
+    def _run_compared(self, until: float) -> None:
+        """Live on; meanwhile each holder's view is held against the SDS's record."""
+        while self.world.now < until and not self.world.stopped:
+            self.world.run(min(until, self.world.now + 0.1))
+            for host in self.hosts.values():
+                self._compare(host)
+
+    def _compare(self, host: Host) -> None:
+        machine = self.central.machine
+        for service, duty in host.guard.duties.items() if host.guard else ():
+            held = duty.holding
+            case = machine.witness.cases.get(service) if machine and held else None
+            if held is None or held.lapsed or case is None or case.suspects is not None or case.record.state != "held":
+                continue
+            if case.record.grant_id == held.grant_id:
+                self.judge.counted_on(host.name, held.voters(), case.record)
+            elif case.record.epoch > held.epoch:
+                self.judge.replaced(host.name, held.serve_until() - host.now, case.record)
 
     def _settle(self, within_s: float) -> bool:
         end = self.world.now + within_s
