@@ -23,6 +23,7 @@ FAULTS = (
     "cut both ways",
     "cut one way",
     "cut one way",
+    "slow one way",
     "pause server",
     "pause guard",
     "pause runner",
@@ -100,6 +101,9 @@ class SingleFault:
                 both = {(self.first, self.second), (self.second, self.first)}
                 world.network.cuts = both if self.kind == "cut both ways" else {(self.first, self.second)}
                 undo = world.network.cuts.clear
+            case "slow one way":
+                world.network.slow = {(self.first, self.second): 3 * life.timing.promise_s}
+                undo = world.network.slow.clear
             case "second server":
                 for number in range(int(self.length_s / life.timing.loadlevel_s) + 1):
                     world.after(number * life.timing.loadlevel_s, self._impostor_reports, host.incarnation + 1)

@@ -1,7 +1,7 @@
 """Storms and quiet days, drawn from the seed.
 
 Delays may exceed a lease, messages may be lost, doubled and reordered, links
-cut one way; guards, runners, processes, servers and the SDS die and return;
+cut one way or slow; guards, runners, processes, servers and the SDS die and return;
 anything may be paused; alarms are late; the store refuses or forgets.
 """
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from bus.messages import Order
 from bus.values import is_server
+from sds.case import Record
+from simulation.scenes import Scene
 from simulation.world import SDS_HOST
 
 if TYPE_CHECKING:
@@ -23,41 +25,44 @@ class Storm:
     """Chaos from a first moment until it is called off."""
 
     def __init__(self, life: Life) -> None:
-        self._life = life
+        self.life = life
+        self.over = False
         self._world = life.world
         self._random = life.world.random
-        self._over = False
 
     def begin(self) -> None:
         """Draw what kind of storm this is, and let it loose."""
-        random, network, promise_s = self._random, self._world.network, self._life.timing.promise_s
+        random, network, promise_s = self._random, self._world.network, self.life.timing.promise_s
         network.loss = random.choice((0.0, 0.0, 0.1, 0.4))
         network.duplication = random.choice((0.0, 0.05, 0.2))
         network.delay_s = random.choice((0.01, 0.05, 0.3, 2.5))
         network.tail = random.choice((0.0, 0.02, 0.1))
         network.tail_delay_s = 3 * promise_s
-        for host in self._life.hosts.values():
+        for host in self.life.hosts.values():
             host.behaviour.start_fails = random.choice((0.0, 0.05, 0.3))
             host.behaviour.stop_hangs = random.choice((0.0, 0.0, 0.3))
-            host.behaviour.late_s = random.choice((0.0, 0.0, self._life.timing.stop_s / 4, self._life.timing.stop_s))
+            host.behaviour.late_s = random.choice((0.0, 0.0, self.life.timing.stop_s / 4, self.life.timing.stop_s))
             host.behaviour.rough = random.random() < 0.7
         self._deaths_every_s = random.choice(((1.0, 8.0), (3.0, 20.0)))
         calm_s = random.uniform(1.0, 4.0)
         faults = [self._cuts, self._deaths, self._pauses, self._small_deaths, self._loads, self._orders, self._store]
         if random.random() < 0.6:
             faults.append(self._aimed)
+        if random.random() < 0.5:
+            self.life.central.after_write.append(self._at_write)
         for fault in faults:
             self._world.after(calm_s + random.uniform(0.0, 6.0), self._loop, fault)
 
     def end(self) -> None:
         """Heal everything."""
-        self._over = True
+        self.over = True
         network = self._world.network
         network.loss = network.duplication = network.tail = 0.0
         network.delay_s = 0.01
         network.cuts = set()
-        self._life.central.refuses_writes = False
-        for host in self._life.hosts.values():
+        network.slow = {}
+        self.life.central.refuses_writes = False
+        for host in self.life.hosts.values():
             host.behaviour.start_fails = host.behaviour.stop_hangs = host.behaviour.late_s = 0.0
             host.behaviour.rough = False
             host.resume()
@@ -66,18 +71,18 @@ class Storm:
             if host.ending:
                 host.terminate()
             host.boot()
-        if self._life.central.machine is None:
-            self._life.central.start()
-        for name in self._life.names:
+        if self.life.central.machine is None:
+            self.life.central.start()
+        for name in self.life.names:
             self._resume(name)
 
     def _loop(self, fault: Callable[[], float]) -> None:
-        if not self._over:
+        if not self.over:
             self._world.after(fault(), self._loop, fault)
 
     def _cuts(self) -> float:
         random, network = self._random, self._world.network
-        everyone = self._life.everyone
+        everyone = self.life.everyone
         kind = random.random()
         if kind < 0.25:
             network.cuts = set()
@@ -91,53 +96,67 @@ class Storm:
         return random.uniform(0.3, 7.0)
 
     def _aimed(self) -> float:
-        """Some links between the three voters of one service fail while something changes."""
-        random, life, network = self._random, self._life, self._world.network
+        """The voters of one service are beset while something changes."""
+        random, life = self._random, self.life
         service = random.choice(life.services)
         record = life.central.record(service)
         if record is None or record.holder is None:
             return random.uniform(0.3, 2.0)
-        voters = [SDS_HOST, record.holder, *([record.secondary] if is_server(record.secondary) else [])]
-        links = {(x, y) for x in voters for y in voters if x != y and random.random() < 0.4}
-        network.cuts |= links
-        self._world.after(random.uniform(0.2, 3.0) * life.timing.promise_s, network.cuts.difference_update, links)
+        Scene(self, service).play()
         change = random.random()
         if change < 0.3 and is_server(record.secondary):
             life.hosts[record.secondary].load(1.0)
         elif change < 0.5:
             life.central.order(Order(verb="move", service=service, server=random.choice(life.names)))
-        elif change < 0.7:
-            self._world.after(random.uniform(0.0, 0.5), self._kill_for, SDS_HOST, random.uniform(0.05, 0.8))
+        elif change < 0.6:
+            self._leave_alone(service, record.holder)
         return random.uniform(0.5, 6.0)
+
+    def _leave_alone(self, service: str, holder: str) -> None:
+        """Everybody else who could run it loses power, for long enough to be seen as silent."""
+        for name in sorted(self.life.able[service] - {holder}):
+            self.life.hosts[name].crash()
+            self._world.after(self._random.uniform(1.5, 5.0), self.life.hosts[name].boot)
+
+    def _at_write(self, record: Record) -> None:
+        """The worst moment: the SDS has decided, and nobody else knows it yet."""
+        random = self._random
+        if self.over or random.random() > 0.2:
+            return
+        Scene(self, record.definition.name).play()
+        if random.random() < 0.4:
+            self._world.after(random.uniform(0.0, 0.3), self.kill_sds, random.uniform(0.05, 0.8), random.random() < 0.5)
 
     def _deaths(self) -> float:
         random = self._random
-        everyone = self._life.everyone
+        everyone = self.life.everyone
         victims = everyone if random.random() < 0.05 else random.sample([*everyone, SDS_HOST], random.choice((1, 1, 1, 2)))
         for victim in dict.fromkeys(victims):
             away_s = random.uniform(0.05, 0.8) if random.random() < 0.5 else random.uniform(0.1, 8.0)
-            self._kill_for(victim, away_s)
+            if victim == SDS_HOST:
+                self.kill_sds(away_s, random.random() < 0.3)
+            elif random.random() < 0.5:
+                self.life.hosts[victim].crash()
+                self._world.after(away_s, self.life.hosts[victim].boot)
+            else:
+                self.life.hosts[victim].kill_guard()
         return random.uniform(*self._deaths_every_s)
 
-    def _kill_for(self, victim: str, away_s: float) -> None:
-        life, random = self._life, self._random
-        if victim == SDS_HOST:
-            life.central.crash()
-            self._world.after(away_s, self._start_sds, random.random() < 0.3)
-        elif random.random() < 0.5:
-            life.hosts[victim].crash()
-            self._world.after(away_s, life.hosts[victim].boot)
-        else:
-            life.hosts[victim].kill_guard()
+    def kill_sds(self, away_s: float, lost_write: bool) -> None:
+        """It dies and comes back; the store may have lost what it was told last (R18)."""
+        if self.over:
+            return
+        self.life.central.crash()
+        self._world.after(away_s, self._start_sds, lost_write)
 
     def _start_sds(self, lost_write: bool) -> None:
-        if self._life.central.machine is None:
-            if lost_write and not self._over:
-                self._life.central.disk.lose_last_write()
-            self._life.central.start()
+        if self.life.central.machine is None:
+            if lost_write and not self.over:
+                self.life.central.disk.lose_last_write()
+            self.life.central.start()
 
     def _pauses(self) -> float:
-        random, life = self._random, self._life
+        random, life = self._random, self.life
         host = life.hosts[random.choice(life.names)]
         length_s = random.uniform(0.1, 3 * life.timing.promise_s)
         if random.random() < 0.5:
@@ -150,7 +169,7 @@ class Storm:
         return random.uniform(2.0, 20.0)
 
     def _small_deaths(self) -> float:
-        random, life = self._random, self._life
+        random, life = self._random, self.life
         host = life.hosts[random.choice(life.names)]
         kind = random.random()
         if kind < 0.45:
@@ -162,12 +181,12 @@ class Storm:
         return random.uniform(1.0, 8.0)
 
     def _loads(self) -> float:
-        random, life = self._random, self._life
+        random, life = self._random, self.life
         life.hosts[random.choice(life.names)].load(random.random())
         return random.uniform(0.3, 3.0)
 
     def _orders(self) -> float:
-        random, life = self._random, self._life
+        random, life = self._random, self.life
         name = random.choice(life.names)
         verb = random.choice(("move", "move", "move", "drain", "resume", "resume"))
         if verb == "move":
@@ -180,16 +199,16 @@ class Storm:
         return random.uniform(1.0, 10.0)
 
     def _resume(self, name: str) -> None:
-        self._life.central.order(Order(verb="resume", server=name))
+        self.life.central.order(Order(verb="resume", server=name))
 
     def _store(self) -> float:
         if self._random.random() < 0.3:
-            self._life.central.refuses_writes = True
+            self.life.central.refuses_writes = True
             self._world.after(self._random.uniform(0.05, 3.0), self._store_back)
         return self._random.uniform(2.0, 15.0)
 
     def _store_back(self) -> None:
-        self._life.central.refuses_writes = False
+        self.life.central.refuses_writes = False
 
 
 class Breeze:

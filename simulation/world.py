@@ -17,6 +17,10 @@ from bus.wire import Header, decode, encode
 SDS_HOST = "sds"
 
 
+Link = tuple[str, str]
+"""From one host to another, one way."""
+
+
 class Clock:
     """A host's CLOCK_BOOTTIME: another origin, and a rate that is a little wrong (R2)."""
 
@@ -42,7 +46,8 @@ class Network:
         self.delay_s = 0.01
         self.tail = 0.0  # the share of messages that take up to `tail_delay_s`
         self.tail_delay_s = 3.0
-        self.cuts: set[tuple[str, str]] = set()  # (from, to)
+        self.cuts: set[Link] = set()
+        self.slow: dict[Link, float] = {}  # a message on such a link takes up to this long
 
 
 class World:
@@ -105,13 +110,15 @@ class World:
             self._carry(origin, target, frame, to)
 
     def _carry(self, origin: str, target: str, frame: bytes, to: Any) -> None:
-        network, random = self.network, self.random
+        network, random, link = self.network, self.random, (origin, target)
         copies = 2 if network.duplication and random.random() < network.duplication else 1
         for copy in range(copies):
-            if (origin, target) in network.cuts or (network.loss and random.random() < network.loss):
+            if link in network.cuts or (network.loss and random.random() < network.loss):
                 continue
             delay_s = random.random() * network.delay_s
-            if copy or (network.tail and random.random() < network.tail):
+            if link in network.slow:
+                delay_s = random.random() * network.slow[link]
+            elif copy or (network.tail and random.random() < network.tail):
                 delay_s = random.random() * network.tail_delay_s
             self.at(self.now + delay_s, self._deliver, target, frame, to)
 
