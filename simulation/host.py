@@ -6,6 +6,7 @@ alarms, and death in every part.  Their services are in processes.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from agent import channel
@@ -17,7 +18,7 @@ from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, Serv
 from agent.surroundings import ToRunner, ToTether
 from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
-from bus.messages import Grant, Message, Refusal, Rejection, Released, Takeover
+from bus.messages import Grant, Message, Recorded, Refusal, Rejection, Released, Takeover
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import line
 from bus.values import ServiceDefinition
@@ -62,6 +63,7 @@ class Host:
         self.world, self.judge, self.names, self.name = world, judge, names, name
         self.timing, self.clock, self.behaviour = timing, clock, behaviour
         self.homes, self.ability, self.choosing = homes, ability, choosing
+        self.compare: Callable[[Host], None] = lambda _: None  # who holds its view against the SDS's record
         self.loadlevel = 0.0
         self.on = False
         self.paused = False
@@ -278,6 +280,8 @@ class Host:
             self._show_news(event.message)
         for action in guard.step(event, self.now):
             self._perform_guard(action)
+        if isinstance(event, Received) and isinstance(event.message, Recorded):
+            self.compare(self)
         if self.guard is guard:
             self._guard_alarm.set(guard.wake_at, max(self.timing.tick_s, self.behaviour.late_s))
 

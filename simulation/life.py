@@ -87,6 +87,7 @@ class Life:
         self.central.subscribers = {name: Peer(name, "runner") for name in NAMES}
         self.central.start()
         for host in self.hosts.values():
+            host.compare = self._compare
             self.world.after(random.uniform(0, 0.3), host.boot)
 
     def _able(self, home: str, everywhere: bool) -> set[str]:
