@@ -61,8 +61,8 @@ def no_second_look(put: Put) -> None:
     acknowledged_while_asking(put)
 
 
-@bug("R5", "after a lapse the secondary's word resumes the holder; noticed together with no second look")
-def resumed_by_secondary(put: Put) -> None:
+def resumed_on_any_word(put: Put) -> None:
+    """After a lapse the secondary's word resumes the holder: harmless while that word is never given wrongly."""
     honest = Holding.acknowledged
 
     def acknowledged(self: Holding, sender: str, message: Acknowledgement, now: float) -> None:
@@ -70,6 +70,11 @@ def resumed_by_secondary(put: Put) -> None:
         honest(self, sender, message, now)
 
     put(Holding, "acknowledged", acknowledged)
+
+
+@bug("R5", "after a lapse the secondary's word resumes the holder; noticed together with no second look")
+def resumed_by_secondary(put: Put) -> None:
+    resumed_on_any_word(put)
     no_second_look(put)
 
 
@@ -124,7 +129,7 @@ def unnumbered(put: Put) -> None:
     put(Witness, "_appointment", appointment)
 
 
-@bug("R16", "a restarted guard has promised nothing, and acknowledges before W answered it")
+@bug("R16", "a restarted guard acknowledges before W answered it; noticed where the secondary's word resumes a holder")
 def forgetful_guard(put: Put) -> None:
     honest = Guarding.__init__
 
@@ -134,6 +139,7 @@ def forgetful_guard(put: Put) -> None:
         self._around.known = True
 
     put(Guarding, "__init__", init)
+    resumed_on_any_word(put)
 
 
 @bug("R18", "a lower incarnation of the SDS is listened to")
