@@ -1,8 +1,8 @@
 """The SDS in virtual time: the real machine, its store and its high-water file.
 
 The store keeps encoded records by version, as the real one does: a write of an
-older version than the stored one is refused, and a lost write is noticed by
-the file, which is written after it.
+older version than the stored one is refused, and so is one of an SDS that died
+before another began; a lost write is noticed by the file, written after it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ class Disk:
         self.incarnation = 0
         self._before: tuple[str, bytes | None] | None = None
 
-    def write(self, record: Record) -> None:
-        """Take the record, then note it in the file."""
+    def write(self, record: Record, incarnation: int) -> None:
+        """Take the record, then note it in the file; nothing of an SDS that another has followed."""
+        if incarnation < self.incarnation:
+            raise ValueError("a later SDS has begun")
         name = record.definition.name
         stored = self.records.get(name)
         old = _records.decode(stored) if stored else None
@@ -74,7 +76,7 @@ class Central:
         self.disk = Disk()
         self.machine: ServiceDescription | None = None
         self.refuses_writes = False
-        self.late_s = 0.0
+        self.write_s = 0.02  # a write takes so long at most
         self._header = Header("sim", "sds", "sds", 0)
         self._life = 0
         self._alarm = Alarm(world, clock, self._tick)
@@ -147,9 +149,9 @@ class Central:
                     self._judge.readings.published(self.machine.table)
                 self._world.publish(SDS_HOST, self._header, action.update, self.subscribers)
             case Write():
-                delay_s = self._world.random.uniform(0.001, 0.02)
+                delay_s = self._world.random.uniform(0.001, self.write_s)
                 known = self.record(action.service)
-                self._world.after(delay_s, self._write, self._life, action, known)
+                self._world.after(delay_s, self._write, self._life, self.disk.incarnation, action, known)
             case WriteServer():
                 self._write_server(action)
             case Note():
@@ -172,7 +174,7 @@ class Central:
         case = self.machine.witness.cases.get(service) if self.machine else None
         return case.record if case else None
 
-    def _write(self, life: int, write: Write, known: Record | None) -> None:
+    def _write(self, life: int, incarnation: int, write: Write, known: Record | None) -> None:
         """The write reaches the store, even if the SDS died meanwhile; then its answer reaches the SDS.
 
         What the SDS then may grant is judged by what it knew: an answer that
@@ -184,7 +186,7 @@ class Central:
         try:
             if self.refuses_writes:
                 raise ValueError("the store refuses")
-            self.disk.write(write.record)
+            self.disk.write(write.record, incarnation)
             self._judge.stored(known, write.record)
             for tell in self.after_write:
                 tell(write.record)

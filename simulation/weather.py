@@ -2,7 +2,7 @@
 
 Delays may exceed a lease, messages may be lost, doubled and reordered, links
 cut one way or slow; guards, runners, processes, servers and the SDS die and return;
-anything may be paused; alarms are late; the store refuses or forgets.
+anything may be paused; alarms are late; the store is slow, refuses or forgets.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Storm:
             host.behaviour.late_s = random.choice((0.0, 0.0, self.life.timing.stop_s / 4, self.life.timing.stop_s))
             host.behaviour.rough = random.random() < 0.7
         self._deaths_every_s = random.choice(((1.0, 8.0), (3.0, 20.0)))
+        self.life.central.write_s = random.choice((0.02, 0.02, 1.0))
         calm_s = random.uniform(1.0, 4.0)
         faults = [self._cuts, self._deaths, self._pauses, self._small_deaths, self._loads, self._orders, self._store]
         if random.random() < 0.6:
@@ -61,6 +62,7 @@ class Storm:
         network.delay_s = 0.01
         network.cuts = set()
         network.slow = {}
+        self.life.central.write_s = 0.02
         self.life.central.refuses_writes = False
         for host in self.life.hosts.values():
             host.behaviour.start_fails = host.behaviour.stop_hangs = host.behaviour.late_s = 0.0
