@@ -47,7 +47,7 @@ class SingleFault:
         self._aims = random.random() < 0.6
         self.victim = random.choice(life.names)
         self.hit: set[str] = set()  # services whose holder the fault strikes
-        self._mid_stop = False
+        self._mid_stop = self._without_witness = False
         if self.kind.startswith("pause"):
             self.lasts = False
 
@@ -55,9 +55,10 @@ class SingleFault:
     def grace_s(self) -> float:
         """A planned move needs W from the stop until the new holder is backed: its absence costs its length.
 
-        A stop begins only with W's fresh word (R14): one that began well after W died gets no grace.
+        A stop begins only with W's fresh word (R14): one that began well after W died gets no grace.  To the new
+        holder a link to W that is cut, one way or both, is W's absence.
         """
-        if self.kind not in ("crash sds", "store refuses") or self.moment != "move" or not self._mid_stop:
+        if not self._without_witness or self.moment != "move" or not self._mid_stop:
             return 0.0
         return float("inf") if self.lasts else self.length_s + self._life.timing.promise_s
 
@@ -118,6 +119,10 @@ class SingleFault:
             world.after(self.length_s, undo)
 
     def _look(self) -> None:
+        record = self._life.central.record(self.service)
+        link_cut = self.kind in ("cut both ways", "cut one way", "slow one way") and SDS_HOST in (self.first, self.second)
+        lonely = link_cut and record is not None and record.holder in (self.first, self.second)
+        self._without_witness = lonely or self.kind in ("crash sds", "store refuses")
         self._mid_stop = self.kind == "store refuses" or not self._life.judge.answering[self.service]
 
     def _strikes_holder(self, service: str) -> bool:
