@@ -13,7 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from simulation.__main__ import live, search
+from simulation.__main__ import search
+from simulation.bugs.noticing import seen_without, shows
 from simulation.bugs.planting import BUGS, Bug
 from simulation.bugs.seeds import SEEDS
 
@@ -22,9 +23,10 @@ _FILE = Path(__file__).with_name("seeds.py")
 
 def _seed_of(bug: Bug, most: int, jobs: int) -> int | None:
     """The seed on record if it still serves, else the first found."""
-    if live(bug.first_seed, None, bug.name).failure:
+    if shows(bug, bug.first_seed):
         return bug.first_seed
-    return next((outcome.seed for outcome in search(range(most), None, bug.name, jobs) if outcome.failure), None)
+    failed = (outcome.seed for outcome in search(range(most), None, bug.name, jobs) if outcome.failure)
+    return next((seed for seed in failed if not seen_without(bug, seed)), None)
 
 
 def _note(seeds: dict[str, int]) -> None:

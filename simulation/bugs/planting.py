@@ -25,18 +25,19 @@ class Bug(msgspec.Struct, frozen=True):
     text: str  # what is left out
     first_seed: int  # of a life in which it is noticed
     plant: Callable[[Put], None]
+    covered_by: str | None  # another bug, planted along with this one, without which this one shows nothing
 
 
 BUGS: dict[str, Bug] = {}
 """All of them, by name."""
 
 
-def bug(rule: str, text: str) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
+def bug(rule: str, text: str, covered_by: str | None = None) -> Callable[[Callable[[Put], None]], Callable[[Put], None]]:
     """Enter a bug; its name is that of the function which plants it."""
 
     def enter(plant: Callable[[Put], None]) -> Callable[[Put], None]:
         name = plant.__name__.replace("_", "-")
-        BUGS[name] = Bug(name, rule, text, SEEDS.get(name, 0), plant)
+        BUGS[name] = Bug(name, rule, text, SEEDS.get(name, 0), plant, covered_by)
         return plant
 
     return enter
@@ -51,5 +52,7 @@ def planted(name: str) -> Iterator[None]:
             undo.callback(setattr, owner, attribute, owner.__dict__[attribute])
             setattr(owner, attribute, instead)
 
-        BUGS[name].plant(put)
+        bug = BUGS[name]
+        for part in filter(None, (bug.covered_by, name)):
+            BUGS[part].plant(put)
         yield

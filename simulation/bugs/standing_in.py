@@ -15,7 +15,6 @@ from bus.step import LONG_AGO, NEVER, Peer
 from sds.case import Case
 from sds.witness import Witness
 from simulation.bugs.planting import Put, bug
-from simulation.bugs.witnessing import refused_question_answered
 
 
 @bug("R5", "the secondary asks, and starts, while its own promise runs")
@@ -72,22 +71,9 @@ def resumed_on_any_word(put: Put) -> None:
     put(Holding, "acknowledged", acknowledged)
 
 
-@bug("R5", "after a lapse the secondary's word resumes the holder; noticed together with no second look")
+@bug("R5", "after a lapse the secondary's word resumes the holder", covered_by="no-second-look")
 def resumed_by_secondary(put: Put) -> None:
     resumed_on_any_word(put)
-    no_second_look(put)
-
-
-@bug("R9", "W answers refused questions, and a grant that answers a closed one counts; noticed only together")
-def closed_question_granted(put: Put) -> None:
-    honest = StandingIn.granted
-
-    def granted(self: StandingIn, question: int) -> float | None:
-        self._closed = min(self._closed, question - 1)
-        return honest(self, question)
-
-    put(StandingIn, "granted", granted)
-    refused_question_answered(put)
 
 
 @bug("R9", "a question is not repeated once its asker was dismissed")

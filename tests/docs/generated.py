@@ -34,7 +34,7 @@ def planted_bugs() -> str:
     """The table of everything that is planted."""
     lines = ["| bug | rule | what is left out | life |", "| --- | --- | --- | --- |"]
     for bug in sorted(BUGS.values(), key=lambda bug: (_rank(bug.rule), bug.name)):
-        text = bug.text.replace("|", "\\|")
+        text = bug.text.replace("|", "\\|") + (f"; planted along with `{bug.covered_by}`" if bug.covered_by else "")
         seed = bug.first_seed if bug.name in SEEDS else "none yet"
         lines.append(f"| `{bug.name}` | {bug.rule} | {text} | {seed} |")
     return "\n".join(lines)
