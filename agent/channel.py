@@ -44,6 +44,12 @@ class Peers(Line, frozen=True, kw_only=True):
     peers: dict[str, PeerAddress]
 
 
+class MovedTo(Line, frozen=True, kw_only=True):
+    """This server's address; when it is another than before, listen there, and make all connections anew (P20)."""
+
+    address: str
+
+
 class Candidates(Line, frozen=True, kw_only=True):
     """Who could be this service's secondary, best first; `better` is past margin and dwell."""
 
@@ -221,6 +227,7 @@ Speaker = Literal["tether", "runner"]
 
 LINES: tuple[type[Line], ...] = (
     Peers,
+    MovedTo,
     Candidates,
     Spawn,
     Serving,

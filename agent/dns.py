@@ -20,23 +20,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
-import ipaddress
-import os
 import re
-import socket
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol, Union
+from typing import Protocol, Union
 
-import dns.asyncbackend
-import dns.asyncquery
 import dns.exception
-import dns.flags
-import dns.message
 import dns.name
-import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
@@ -47,7 +37,12 @@ import msgspec
 from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
+from agent.authority import Authority, NameServerError, NoAnswerError, RefusalError, Socket
+from agent.nameplate import Answer
+from bus.addresses import literal
 from bus.config import ConfigError, DnsSettings
+
+__all__ = ["NameServerError", "NameWriter", "Named", "Names", "NoAnswerError", "RefusalError", "Refused", "Stale", "Unreachable"]
 
 RACES = 5
 """How often `point` reads again after another writer came first."""
@@ -87,21 +82,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-Socket = Any  # dnspython gives its asyncio sockets no public type
 Outcome = Union[Named, Stale, Unreachable, Refused]
 Registered = Union[Named, Unreachable, Refused]
-
-
-class NameServerError(Exception):
-    """Nothing was learnt of a name."""
-
-
-class NoAnswerError(NameServerError):
-    """The name server did not answer; what it did is not known."""
-
-
-class RefusalError(NameServerError):
-    """The name server, or what stands in the zone, does not allow it; nothing was changed."""
 
 
 class NameWriter(Protocol):
@@ -114,7 +96,10 @@ class NameWriter(Protocol):
         """Make a server's own name lead to its address (P5); a service's name is refused."""
 
     async def look_up(self, fqdn: str) -> list[str]:
-        """The addresses that the authority gives now, none if there is no such name; raises `NameServerError`."""
+        """The addresses that the primary gives now, none if there is no such name; raises `NameServerError`."""
+
+    async def answers(self, fqdn: str) -> tuple[Answer, ...]:
+        """What each authority gives now, the primary first; one that is silent holds up no other."""
 
 
 def read_secret(file: str) -> bytes:
@@ -191,13 +176,10 @@ def _name(fqdn: str) -> dns.name.Name:
 
 def valid_address(text: str) -> str:
     """The address as the authority will spell it; raises `RefusalError`."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        address = None
-    if address is None or getattr(address, "scope_id", None):
+    address = literal(text)
+    if address is None:
         raise RefusalError(f'"{text}" is not an address that a name can have: give it as 192.0.2.1 or 2001:db8::1')
-    return str(address)
+    return address
 
 
 def _address(text: str) -> dns.rdata.Rdata:
@@ -210,18 +192,24 @@ def _address(text: str) -> dns.rdata.Rdata:
 
 
 class Names:
-    """One zone's names at its authority.  Each call takes `settings.timeout_s` at most, on one TCP connection, all signed."""
+    """One zone's names: written at its primary authority, in signed updates, and asked of all.
+
+    Each call takes `settings.timeout_s` at most.
+    """
 
     def __init__(self, settings: DnsSettings, secret: bytes) -> None:
         """Raises `ConfigError` if zone or key name cannot be names.  Connects to nobody."""
         self._settings = settings
-        self._server = f"name server {settings.server}:{settings.port}"
-        self._key_text = f'TSIG key "{settings.key_name}" ({settings.key_algorithm})'
         try:
             self._zone = dns.name.from_text(settings.zone)
             self._key = dns.tsig.Key(settings.key_name, secret, settings.key_algorithm)
         except (dns.exception.DNSException, ValueError) as error:
             raise ConfigError(f"dns.zone, dns.key_name: not a domain name: {error}") from None
+        keys = [self._key, *(None for _ in settings.also)]
+        self._authorities = [
+            Authority(address, port, settings, key) for (address, port), key in zip(settings.authorities, keys, strict=True)
+        ]
+        self._primary = self._authorities[0]
 
     async def point(self, fqdn: str, address: str, epoch: int) -> Outcome:
         """See `NameWriter`."""
@@ -235,16 +223,17 @@ class Names:
 
     async def look_up(self, fqdn: str) -> list[str]:
         """See `NameWriter`."""
-        name = _name(fqdn)
-        async with self._conversation() as talk:
-            sets = [await self._ask(talk, name, rdtype) for rdtype in (RdataType.A, RdataType.AAAA)]
-        return sorted(rdata.to_text() for rrset in sets for rdata in rrset or ())
+        return await self._primary.addresses(_name(fqdn))
+
+    async def answers(self, fqdn: str) -> tuple[Answer, ...]:
+        """See `NameWriter`."""
+        return tuple(await asyncio.gather(*(_answer(authority, fqdn) for authority in self._authorities)))
 
     async def _lead(self, fqdn: str, address: str, epoch: int | None) -> Outcome:
         """`point`, and without an epoch `register`."""
         try:
             name, rdata = _name(fqdn), _address(address)
-            async with self._conversation() as talk:
+            async with self._primary.conversation() as talk:
                 for _ in range(RACES):
                     node = await self._read(talk, name)
                     found = node.epoch
@@ -263,78 +252,22 @@ class Names:
         return Refused(reason=f"{fqdn}: others changed the name {RACES} times in the middle of our change")
 
     async def _read(self, talk: Socket, name: dns.name.Name) -> _Node:
-        return _Node(name, {rdtype: await self._ask(talk, name, rdtype) for rdtype in (RdataType.TXT, RdataType.A, RdataType.AAAA)})
-
-    async def _ask(self, talk: Socket, name: dns.name.Name, rdtype: RdataType) -> dns.rrset.RRset | None:
-        """What the authority holds of a name and type."""
-        query = dns.message.make_query(name, rdtype, flags=0)
-        query.use_tsig(self._key)
-        answer = await dns.asyncquery.tcp(query, self._settings.server, sock=talk)
-        if answer.rcode() not in (Rcode.NOERROR, Rcode.NXDOMAIN):
-            raise self._refusal(answer.rcode(), name)
-        if not answer.flags & dns.flags.AA:
-            # a resolver's memory may be older than the last holder
-            raise self._refusal(Rcode.NOTAUTH, name)
-        if answer.get_rrset(answer.answer, name, dns.rdataclass.IN, RdataType.CNAME):
-            # RFC 2136 (3.4.2.2) ignores, with NOERROR, an address that is added beside an alias
-            raise RefusalError(f"{name}: is an alias (CNAME), so it can have no address: remove the alias from the zone")
-        return answer.get_rrset(answer.answer, name, dns.rdataclass.IN, rdtype)
+        return _Node(name, {rdtype: await self._primary.ask(talk, name, rdtype) for rdtype in (RdataType.TXT, RdataType.A, RdataType.AAAA)})
 
     async def _write(self, talk: Socket, node: _Node, address: dns.rdata.Rdata, epoch: int | None) -> bool:
         """Whether the node was still as read, and has been changed."""
         update = dns.update.UpdateMessage(self._zone, keyring=self._key)
         node.rewritten(update, address, self._settings.ttl_s, epoch)
-        answer = await dns.asyncquery.tcp(update, self._settings.server, sock=talk)
-        if answer.rcode() in (Rcode.NXRRSET, Rcode.YXRRSET):
+        rcode = await self._primary.send(talk, update)
+        if rcode in (Rcode.NXRRSET, Rcode.YXRRSET):
             return False
-        if answer.rcode() != Rcode.NOERROR:
-            raise self._refusal(answer.rcode(), node.name)
+        if rcode != Rcode.NOERROR:
+            raise self._primary.refusal(rcode, node.name)
         return True
 
-    @contextlib.asynccontextmanager
-    async def _conversation(self) -> AsyncIterator[Socket]:
-        """A connection to the authority.  Its errors leave here as ours: `NoAnswerError`, `RefusalError`."""
-        settings = self._settings
-        backend: Any = dns.asyncbackend.get_backend("asyncio")
-        try:
-            # not dnspython's own time-outs: they are reckoned by the wall clock
-            async with asyncio.timeout(settings.timeout_s):
-                async with await backend.make_socket(
-                    socket.AF_UNSPEC, socket.SOCK_STREAM, destination=(settings.server, settings.port)
-                ) as talk:
-                    yield talk
-        except TimeoutError:
-            raise NoAnswerError(f"{self._server}: no answer within {settings.timeout_s:g} s") from None
-        except OSError as error:
-            # asyncio words it as "Connect call failed", and only the number says why
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error
-            raise NoAnswerError(f"{self._server}: {why}") from None
-        except EOFError:
-            raise NoAnswerError(f"{self._server}: closed the connection without an answer") from None
-        except (dns.exception.DNSException, ValueError) as error:
-            raise RefusalError(f"{self._server}: {self._mistake(error)}") from None
 
-    def _mistake(self, error: Exception) -> str:
-        """Why an answer is none, and how to mend it (RFC 8945, 5.2 and 5.4)."""
-        match error:
-            case dns.tsig.PeerBadKey():
-                return f"does not know our {self._key_text}: add the key there, or correct dns.key_name or dns.key_algorithm"
-            case dns.tsig.PeerBadSignature() | dns.tsig.PeerBadTruncation():
-                return f"has another secret for our {self._key_text}: put the server's into {self._settings.key_secret_file}"
-            case dns.tsig.PeerBadTime() | dns.tsig.BadTime():
-                return "its clock and ours are too far apart for TSIG: set both, as by NTP"
-            case dns.tsig.BadSignature() | dns.tsig.BadKey() | dns.tsig.BadAlgorithm() | dns.message.UnknownTSIGKey():
-                return f"its answer is not signed with our {self._key_text}: is this the right server?"
-            case _:
-                return f"its answer is not one of DNS with TSIG ({error or type(error).__name__}): is this the right server?"
-
-    def _refusal(self, rcode: Rcode, name: dns.name.Name) -> RefusalError:
-        zone = self._settings.zone
-        remedies = {
-            Rcode.REFUSED: f"allow our {self._key_text} to update zone {zone}",
-            Rcode.NOTAUTH: f"it is not the authority for zone {zone}: correct dns.server or dns.zone",
-            Rcode.NOTZONE: f"the name is outside zone {zone}: correct the name or dns.zone",
-            Rcode.NOTIMP: "it takes no dynamic updates: use one that does (RFC 2136)",
-            Rcode.SERVFAIL: f"see its log; often it may not write the files of zone {zone}",
-        }
-        return RefusalError(f"{self._server}: {name}: {dns.rcode.to_text(rcode)}: {remedies.get(rcode, 'see its log')}")
+async def _answer(authority: Authority, fqdn: str) -> Answer:
+    try:
+        return Answer(authority.place, tuple(await authority.addresses(_name(fqdn))))
+    except NameServerError as error:
+        return Answer(authority.place, None, str(error))

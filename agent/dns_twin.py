@@ -11,6 +11,7 @@ import asyncio
 import msgspec
 
 from agent.dns import RACES, Named, NoAnswerError, Outcome, RefusalError, Refused, Registered, Stale, Unreachable, valid_address
+from agent.nameplate import Answer
 
 
 class NodeTwin(msgspec.Struct, frozen=True):
@@ -50,6 +51,13 @@ class NamesTwin:
             raise NoAnswerError("name server twin: no answer")
         node = self._zone.nodes.get(fqdn.lower())
         return [node.address] if node else []
+
+    async def answers(self, fqdn: str) -> tuple[Answer, ...]:
+        """As `Names.answers`; the twin's zone has one authority."""
+        try:
+            return (Answer("twin", tuple(await self.look_up(fqdn))),)
+        except NoAnswerError as error:
+            return (Answer("twin", None, str(error)),)
 
     async def _write(self, fqdn: str, address: str, epoch: int | None) -> Outcome:
         try:

@@ -24,12 +24,15 @@ from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import Trust, load_public, load_secret
 from bus.log import Log, take_over_logging
 from bus.polling import Poller
-from bus.sockets import BindError, Dealer, Router
+from bus.sockets import EVERYWHERE, BindError, Dealer, Router
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.wire import Header
 
 AGAIN = 3
 """Exit status: this guard may not go on, the next one may."""
+
+OLD_DOOR_S = 5.0
+"""So long a guard also listens where it was before (P20): by then every peer has heard of the new address."""
 
 UNUSED_PEER_S = 60.0
 """A connection to a peer to which nothing was said for so long is closed."""
@@ -61,9 +64,14 @@ class Guard:
         incarnation = next_incarnation(Path(config.state_dir))
         self._header = Header(config.cluster, config.name, "guard", incarnation)
         self._trust: dict[str, str] = {}
-        self._router = Router(config.address, config.peer_port, self._secret, Trust.of({}), self._header)
-        sds_key = load_public(Path(config.sds.public_key_file))
-        self._sds = Dealer(config.sds.address, config.sds.port, sds_key, self._secret, self._header)
+        self._address = config.own_address.literal  # None: not known yet
+        self._everywhere = self._address is None
+        self._door_wanted: str | None = None  # an address at which it does not listen yet
+        self._door_told = False  # why not
+        self._old_doors: dict[str, float] = {}  # address -> when it is closed
+        self._router = Router(self._address or EVERYWHERE, config.peer_port, self._secret, Trust.of({}), self._header)
+        self._sds_key = load_public(Path(config.sds.public_key_file))
+        self._sds = self._dial_sds()
         self._peers: dict[str, channel.PeerAddress] = {}
         self._lines: dict[str, PeerLine] = {}
         self._connections: dict[tuple[str, int], bytes] = {}
@@ -89,6 +97,8 @@ class Guard:
         while code is None:
             self._poller.wait(max(0.0, self._machine.wake_at - clock()))
             code = self._drain()
+            if self._door_wanted or self._old_doors:
+                self._mind_doors()
             if code is None and self._machine.wake_at <= clock():
                 code = self._step(Tick())
         return code
@@ -143,6 +153,8 @@ class Guard:
             for line, _ in runner.receive():
                 if isinstance(line, channel.Peers):
                     self._meet(line.peers)
+                elif isinstance(line, channel.MovedTo):
+                    self._move(line.address)
                 events.append(FromRunner(line))
         except LineError as error:
             self._log(f"runner: {error}")
@@ -172,6 +184,46 @@ class Guard:
                 self._log(f"the table's keys cannot be used: {error}")
         for name in [name for name, line in self._lines.items() if peers.get(name) != line.address]:
             self._hang_up(name)
+
+    # -- another address
+
+    def _move(self, address: str) -> None:
+        """Be reachable there, and speak from there.  Leases and promises are not touched (P20, R20).
+
+        A connection from an address that is gone hangs without a word, so all are made anew.
+        """
+        before, self._address = self._address, address
+        if before in (None, address):
+            return
+        if not self._everywhere:
+            self._door_wanted = address
+        self._poller.unregister(self._sds)
+        self._sds.close()
+        self._sds = self._dial_sds()
+        self._poller.register(self._sds)
+        for name in list(self._lines):
+            self._hang_up(name)
+
+    def _mind_doors(self) -> None:
+        """Open the door that is wanted, as soon as the host has that address; shut others a while after."""
+        wanted = self._door_wanted
+        if wanted is not None:
+            try:
+                self._router.listen_also(wanted)
+            except BindError as error:
+                if not self._door_told:
+                    self._log(f"{error}; trying again")
+                self._door_told = True
+            else:
+                self._door_wanted, self._door_told = None, False
+                self._old_doors = {door: clock() + OLD_DOOR_S for door in self._router.doors if door != wanted}
+        for address in [address for address, close_at in self._old_doors.items() if close_at <= clock()]:
+            del self._old_doors[address]
+            self._router.listen_no_more(address)
+
+    def _dial_sds(self) -> Dealer:
+        sds = self._config.sds
+        return Dealer(sds.address, sds.port, self._sds_key, self._secret, self._header)
 
     # -- what goes out
 

@@ -228,7 +228,7 @@ class Guarding:
                 if self._hand_over_by is None:
                     self._hand_over_by = now + min(max(16 * self._timing.promise_s, 4.0), HAND_OVER_S)
                 self._hand_over(self._hand_over_by, now)
-            case channel.Peers():
+            case channel.Peers() | channel.MovedTo():
                 pass
             case _:
                 self.duty(line.service).from_runner(line, now)  # type: ignore[attr-defined]

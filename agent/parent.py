@@ -3,6 +3,7 @@
     guard dies     every service is killed, then both parts start anew
     runner dies    it is started anew, nothing else happens
     SIGTERM        the runner hands over, then everything ends
+    SIGHUP         the runner reads the address in its settings anew (P20)
 
 What is to be spawned and killed, and when, is agent/leash.py's to decide.
 """
@@ -33,7 +34,7 @@ END_LIMIT_S = 10.0
 """What SIGKILL has not ended after this long will not end: we complain and leave."""
 
 ROOT = str(Path(__file__).resolve().parent.parent)
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def clock() -> float:
@@ -56,6 +57,7 @@ class Parent:
         self._line: lines.LineSocket | None = None
         self._verdicts: dict[int, tuple[Child, Part]] = {}
         self._signals = _signal_pipe()
+        self._had_terminal = _has_terminal()
         self._code: int | None = None  # the agent's exit status, once it is to end
         self._give_up_at = NEVER  # handing over, and then ending
         self._handing_over = False
@@ -92,8 +94,10 @@ class Parent:
         except BlockingIOError:
             return
         for number in numbers:
-            if number in _ENDING:
+            if number in _ENDING or (number == signal.SIGHUP and self._had_terminal and not _has_terminal()):
                 self._asked_to_end(signal.Signals(number).name)
+            elif number == signal.SIGHUP:
+                self._runner.signal(signal.SIGHUP)
 
     def _reap(self) -> None:
         while True:
@@ -208,7 +212,7 @@ class Parent:
             directory=self._directory,
             death_signal=death_signal,
             keeps=(fd,),
-            holds=(signal.SIGTERM,) if part is self._runner else (),
+            holds=(signal.SIGTERM, signal.SIGHUP) if part is self._runner else (),
         )
         try:
             child = launch(program)
@@ -295,11 +299,20 @@ class Parent:
 def _signal_pipe() -> int:
     """A descriptor on which the numbers of arriving signals are read."""
     read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    for number in (*_ENDING, signal.SIGCHLD):
+    for number in (*_ENDING, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return read
+
+
+def _has_terminal() -> bool:
+    """Whether there is a controlling terminal: one that hangs up sends SIGHUP too, and is then gone."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _environment(agent_id: str) -> dict[str, str]:

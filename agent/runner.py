@@ -24,9 +24,11 @@ from agent.choosing import ChoosingSettings
 from agent.drivers.command import CommandDriver
 from agent.lines import LineError, LineSocket
 from agent.load import Load, agent_reader
+from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
-from agent.running import Ability, Exit, FromGuard, Loaded, LookedUp, Offer, Running, ServicesChanged, Terminate
-from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
+from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
+from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
+from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import load_public, load_secret
 from bus.log import Log, take_over_logging
@@ -40,14 +42,8 @@ from bus.wire import Header
 SURVEY_EVERY_S = 5.0
 """How often it is looked anew at what this server can run."""
 
-LOOK_UP_EVERY_S = 2.0
-"""How often the name server is asked what it answers."""
-
 MISSED_S = 5.0
 """An SDS that says nothing for so long is spoken of."""
-
-REGISTER_NAME_EVERY_S = 2.0
-"""Between two attempts to register the server's own name."""
 
 
 def clock() -> float:
@@ -58,26 +54,29 @@ def clock() -> float:
 class Runner:
     """Sockets, drivers and names around the machine."""
 
-    def __init__(self, config: AgentConfig, guard: LineSocket, timing: Timing, guards: tuple[str, ...], log: Log) -> None:
+    def __init__(self, config: AgentConfig, path: str, guard: LineSocket, timing: Timing, guards: tuple[str, ...], log: Log) -> None:
         self._config = config
+        self._path = path
         self._log = log
         self._guard = guard
         self._timing = timing
-        secret = load_secret(Path(config.key_file))
-        sds_key = load_public(Path(config.sds.public_key_file))
+        self._secret = load_secret(Path(config.key_file))
+        self._sds_key = load_public(Path(config.sds.public_key_file))
         self._header = Header(config.cluster, config.name, "runner", 0)
-        self._sds = Dealer(config.sds.address, config.sds.port, sds_key, secret, self._header)
-        self._updates = Subscriber(config.sds.address, config.sds.updates_port, sds_key, secret, self._header)
-        self._driver = CommandDriver(config.name, config.address, adoption.identity(config), Path(config.state_dir))
+        self._sds, self._updates = self._dial()
+        self._whereabouts = Whereabouts(config)
+        self._driver = CommandDriver(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
         self._load = Load() if config.load == "host" else Load(agent_reader(os.getppid()))
         offer = Offer(
             name=config.name,
-            address=config.address,
+            address=self._whereabouts.address,
             peer_port=config.peer_port,
             services=config.definitions,
             zone=config.zone,
             guards=guards,
+            dns_name=f"{config.name}.servers.{config.dns.zone}" if config.dns else None,
+            authorities=len(config.dns.authorities) if config.dns else 0,
         )
         self._machine = Running(offer, timing, ChoosingSettings(), clock())
         self._definitions: dict[str, ServiceDefinition] = {service.name: service for service in config.definitions}
@@ -92,7 +91,7 @@ class Runner:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))  # the tether's word may have come before us
         for thing in (self._sds, self._updates, self._guard.fileno()):
             self._poller.register(thing)
-        for chore in (self._sample(), self._survey_all(), self._register_name(), self._look_up_names(), self._miss_sds()):
+        for chore in (self._sample(), self._survey_all(), self._miss_sds(), self._follow_address()):
             self._begin(chore)
         while self._code is None:
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
@@ -143,8 +142,14 @@ class Runner:
                 self._begin(self._survey(action))
             case Check():
                 self._begin(self._check(action))
-            case PointName():
-                self._begin(self._point_name(action))
+            case AskPort():
+                self._begin(self._ask_port(action))
+            case WriteName():
+                self._begin(self._write_name(action))
+            case AskName():
+                self._begin(self._ask_name(action))
+            case Reconnect():
+                self._reconnect()
             case StopProgram():
                 self._begin(self._stop(action))
             case KillProgram():
@@ -187,6 +192,10 @@ class Runner:
         answers, text = await self._driver.check(action.definition, action.epoch)
         self._step(Checked(action.definition.name, action.epoch, answers, text))
 
+    async def _ask_port(self, action: AskPort) -> None:
+        answers, _ = await self._driver.answers(action.definition)
+        self._step(PortAsked(action.definition.name, action.epoch, answers is True))
+
     async def _stop(self, action: StopProgram) -> None:
         definition = action.definition
         await self._driver.stop(definition, action.epoch, action.pid, action.within_s)
@@ -196,53 +205,68 @@ class Runner:
     def _step_guard(self, line: channel.Line) -> None:
         self._guard.send(line)
 
-    async def _point_name(self, action: PointName) -> None:
-        name, epoch = action.definition.name, action.epoch
+    async def _write_name(self, action: WriteName) -> None:
+        service, fqdn, address, epoch = action.service, action.fqdn, action.address, action.epoch
         if self._names is None:
-            self._step(Named(name, epoch, done=True, text="no name server is configured"))
+            self._step(NameWritten(service, fqdn, address, epoch, done=True, text="no name server is configured"))
             return
-        outcome = await self._names.point(action.definition.fqdn, self._config.address, epoch)
+        outcome = await (self._names.register(fqdn, address) if epoch is None else self._names.point(fqdn, address, epoch))
         match outcome:
             case dns.Named():
-                self._step(Named(name, epoch, done=True, text=f"{outcome.fqdn} is {outcome.address}"))
-                await self._look_up(self._names)
+                answer = NameWritten(service, fqdn, address, epoch, done=True, text=f"{fqdn} is {address}")
             case dns.Stale():
-                self._step(Named(name, epoch, done=False, higher_epoch=outcome.epoch))
+                answer = NameWritten(service, fqdn, address, epoch, done=False, higher_epoch=outcome.epoch)
             case _:
-                self._step(Named(name, epoch, done=False, text=outcome.reason))
+                answer = NameWritten(service, fqdn, address, epoch, done=False, text=outcome.reason)
+        self._step(answer)
 
-    async def _register_name(self) -> None:
-        """The server's own name, until it is done (P5)."""
-        if self._names is None or self._config.dns is None:
-            return
-        fqdn = f"{self._config.name}.servers.{self._config.dns.zone}"
-        told = False
+    async def _ask_name(self, action: AskName) -> None:
+        answers = await self._names.answers(action.fqdn) if self._names is not None else ()
+        self._step(NameAnswered(action.service, action.number, answers))
+
+    # -- where it is
+
+    async def _follow_address(self) -> None:
+        """Watch for another address of this host (P20), as the kernel tells, and now and then; SIGHUP reads it anew."""
+        changes, told = Changes(), False
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._read_address_again, changes)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
         while True:
-            outcome = await self._names.register(fqdn, self._config.address)
-            if isinstance(outcome, dns.Named):
-                self._log(f"{fqdn} is {outcome.address}")
-                return
-            if not told:
-                self._log(f"{fqdn} is not registered yet: {outcome.reason}")
-            told = True
-            await asyncio.sleep(REGISTER_NAME_EVERY_S)
+            if self._whereabouts.moved():
+                self._log(f"this server is at {self._whereabouts.address}")
+                self._driver.moved(self._whereabouts.address)
+                self._step(Moved(self._whereabouts.address))
+            elif not self._whereabouts.address and not told:
+                told = True
+                self._log(f'address = "{self._config.address}": this host has no such address yet: waiting for one')
+            await changes.wait(self._timing.loadlevel_s)
 
-    async def _look_up_names(self) -> None:
-        """What clients are told, as the authority says it now."""
-        while self._names is not None:
-            await asyncio.sleep(LOOK_UP_EVERY_S)
-            await self._look_up(self._names)
+    def _read_address_again(self, changes: Changes) -> None:
+        """Of the settings only the address may change while the agent runs; what holds leases is not touched."""
+        try:
+            config = parse(Path(self._path).read_text(), AgentConfig, self._path)
+        except (ConfigError, OSError, UnicodeError) as error:
+            self._log(f"SIGHUP: nothing is changed: {error}")
+            return
+        if msgspec.structs.replace(config, address=self._config.address) != self._config:
+            self._log("SIGHUP: of what was changed only address comes into force now; for the rest the agent must be started anew")
+        self._log(f'SIGHUP: address = "{config.address}"')
+        self._whereabouts.follow(config)
+        changes.look_now()
 
-    async def _look_up(self, names: dns.Names) -> None:
-        addresses: dict[str, str] = {}
-        for definition in self._machine.served:
-            try:
-                found = await names.look_up(definition.fqdn)
-            except dns.NameServerError:
-                continue
-            if found:
-                addresses[definition.name] = found[0]
-        self._step(LookedUp(addresses))
+    def _dial(self) -> tuple[Dealer, Subscriber]:
+        """New connections to the SDS."""
+        sds = self._config.sds
+        dealer = Dealer(sds.address, sds.port, self._sds_key, self._secret, self._header)
+        return dealer, Subscriber(sds.address, sds.updates_port, self._sds_key, self._secret, self._header)
+
+    def _reconnect(self) -> None:
+        """A connection that came from an address which is gone says nothing of its end (TRAPS 23): make it anew."""
+        for socket in (self._sds, self._updates):
+            socket.close()
+        self._sds, self._updates = self._dial()
+        for socket in (self._sds, self._updates):
+            self._poller.register(socket)
 
     # -- itself
 
@@ -296,7 +320,7 @@ def main() -> int:
         in_force = scheduling.probe()
         timing = Timing.named(options.timing)
         guard = LineSocket.inherited(options.guard_fd)
-        runner = Runner(config, guard, timing, (f"timing-{timing.name}", f"sched-{in_force}", "tether"), log)
+        runner = Runner(config, options.config, guard, timing, (f"timing-{timing.name}", f"sched-{in_force}", "tether"), log)
     except ConfigError as error:
         log(str(error))
         return MISCONFIGURED

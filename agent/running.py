@@ -17,8 +17,10 @@ import msgspec
 from agent import channel
 from agent.choosing import Choosing, ChoosingSettings
 from agent.leaving import Leaving
+from agent.nameplate import NameAnswered, NameWritten
+from agent.naming import Naming
 from agent.surroundings import SDS
-from agent.takeover import Checked, Named, Stage, Surveyed, Takeover, ToGuard, ToHistory
+from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, NEVER, Peer, Received, Send, Tick
@@ -27,6 +29,9 @@ from bus.values import ALONE, NOBODY, TEXT_LIMIT, ServiceDefinition
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""
+
+REGISTER_SOON_S = 0.03
+"""The same just after a move (P20), when the connection is new; doubled with each one."""
 
 
 class FromGuard(msgspec.Struct, frozen=True):
@@ -48,12 +53,6 @@ class Ability(msgspec.Struct, frozen=True):
     unable: dict[str, str]
 
 
-class LookedUp(msgspec.Struct, frozen=True):
-    """What the name server answers for the services that are served here."""
-
-    addresses: dict[str, str]
-
-
 class Terminate(msgspec.Struct, frozen=True):
     """This agent is to end."""
 
@@ -62,6 +61,10 @@ class Exit(msgspec.Struct, frozen=True):
     """Everything is handed over: end the process with this code."""
 
     code: int
+
+
+class Reconnect(msgspec.Struct, frozen=True):
+    """The connections to the SDS came from an address that may be gone: make them anew (P20)."""
 
 
 class ServicesChanged(msgspec.Struct, frozen=True):
@@ -74,11 +77,13 @@ class Offer(msgspec.Struct, frozen=True):
     """What this server says of itself."""
 
     name: str
-    address: str
+    address: str  # empty: it has none yet, and says nothing of itself
     peer_port: int
     services: tuple[ServiceDefinition, ...]
     zone: str | None = None
     guards: tuple[str, ...] = ()
+    dns_name: str | None = None  # the server's own name (P5)
+    authorities: int = 0  # name servers that can be asked what they answer
 
 
 class Backing(msgspec.Struct, frozen=True):
@@ -105,20 +110,17 @@ class Running:
         self._answered = False
         self._ability = Ability(tuple(sorted(service.name for service in offer.services)), {})
         self._loadlevel = 0.0
-        self._addresses: dict[str, str] = {}
+        self._naming = Naming(offer.authorities, offer.dns_name)
+        self._naming.be_at(offer.address, now)
         self._leaving: Leaving | None = None
         self._register_at = now
+        self._register_again_s = REGISTER_EVERY_S
         self._loadlevel_at = now
         self._peers_said: dict[str, channel.PeerAddress] | None = None
         self._definitions: tuple[ServiceDefinition, ...] = ()
         self._serving_said: dict[str, int] = {}
         self._actions: list[Any] = []
         self.wake_at = now
-
-    @property
-    def served(self) -> list[ServiceDefinition]:
-        """The services that answer here."""
-        return [t.order.definition for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING]
 
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
@@ -128,14 +130,16 @@ class Running:
                 self._receive(event.sender, event.message, now)
             case FromGuard():
                 self._from_guard(event.line, now)
-            case Surveyed() | Checked() | Named():
+            case Surveyed() | Checked() | PortAsked():
                 self._takeover(event.service, event, now)
+            case NameWritten() | NameAnswered():
+                self._name(event, now)
+            case Moved():
+                self._moved(event, now)
             case Loaded():
                 self._loadlevel = event.loadlevel
             case Ability():
                 self._able(event, now)
-            case LookedUp():
-                self._addresses = event.addresses
             case Terminate():
                 self._terminate(now)
             case Tick():
@@ -144,6 +148,7 @@ class Running:
             case _:
                 raise AssertionError(f"a runner gets no {event!r}")
         self._periodic(now)
+        self._name(Tick(), now)
         self._set_alarm()
         if self._leaving is not None and self._leaving.may_go(self.table, now):
             self._actions.append(Exit(0))
@@ -214,6 +219,8 @@ class Running:
             case channel.Welcome():
                 self._incarnation, self._answered = line.incarnation, False
                 self._register_at = self._loadlevel_at = now
+                if self._offer.address:
+                    self._say(channel.MovedTo(address=self._offer.address))
                 if self._leaving is not None:
                     self._say(channel.HandOver())
             case channel.Tell():
@@ -243,6 +250,7 @@ class Running:
                     self._say_candidates(service, now)
                 elif isinstance(line, channel.Ended | channel.Stop):
                     self._backing.pop(service, None)
+                    self._naming.withdraw(service)
                 self._takeover(service, line, now)
 
     def _takeover(self, service: str, event: Any, now: float) -> None:
@@ -250,6 +258,19 @@ class Running:
         for action in takeover.step(event, now):
             if isinstance(action, ToHistory):
                 self._happened(action.message)
+            elif isinstance(action, PointName):
+                self._naming.serve(action.definition, self._offer.address, action.epoch, now)
+                self._name(Tick(), now)
+            else:
+                self._actions.append(action)
+
+    def _name(self, event: Any, now: float) -> None:
+        for action in self._naming.step(event, now):
+            if isinstance(action, ToHistory):
+                self._happened(action.message)
+            elif isinstance(action, Outnamed):
+                self._naming.withdraw(action.service)
+                self._takeover(action.service, action, now)
             else:
                 self._actions.append(action)
 
@@ -263,6 +284,18 @@ class Running:
             self._ability = ability
             self._register_at, self._answered = now, False
 
+    def _moved(self, event: Moved, now: float) -> None:
+        """Another address, the same server: tell the SDS, the guard and the services (P20, R20)."""
+        if event.address == self._offer.address:
+            return
+        self._offer = msgspec.structs.replace(self._offer, address=event.address)
+        self._say(channel.MovedTo(address=event.address))
+        self._actions.append(Reconnect())
+        self._register_at, self._answered, self._register_again_s = now, False, REGISTER_SOON_S
+        self._naming.be_at(event.address, now)
+        for service in list(self.takeovers):
+            self._takeover(service, event, now)
+
     def _terminate(self, now: float) -> None:
         if self._leaving is None:
             self._leaving = Leaving(self._offer.name, self._backing.keys())
@@ -272,17 +305,25 @@ class Running:
     # -- time
 
     def _periodic(self, now: float) -> None:
-        if self._incarnation is None:
+        if self._incarnation is None or not self._offer.address:
             return
         if not self._answered and now >= self._register_at:
-            self._register_at = now + REGISTER_EVERY_S
+            self._register_at = now + self._register_again_s
+            self._register_again_s = min(2 * self._register_again_s, REGISTER_EVERY_S)
             self._actions.append(Send(SDS, self._registration()))
         serving = {t.service: t.order.epoch for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING}
         if now >= self._loadlevel_at or serving != self._serving_said:
             self._loadlevel_at = now + self._timing.loadlevel_s
             self._serving_said = serving
-            names = {service: address for service, address in self._addresses.items() if service in serving}
-            loadlevel = Loadlevel(loadlevel=self._loadlevel, seq=self.table.seq or 0, serving=serving, names=names)
+            self._naming.watch(self._offer.name, self.table.services.values(), self.table.servers, now)
+            loadlevel = Loadlevel(
+                loadlevel=self._loadlevel,
+                seq=self.table.seq or 0,
+                serving=serving,
+                names=self._naming.addresses(),
+                naming=self._naming.states(now),
+                own_name=self._naming.own_state(now),
+            )
             self._actions.append(Send(SDS, loadlevel))
             for service in self._backing:
                 self._say_candidates(service, now)
@@ -304,12 +345,12 @@ class Running:
         )
 
     def _set_alarm(self) -> None:
-        due = NEVER
+        due = self._naming.wake_at
         for takeover in self.takeovers.values():
             due = min(due, takeover.wake_at)
         if self._leaving is not None and self._leaving.until is not None:
             due = min(due, self._leaving.until)
-        if self._incarnation is not None:
+        if self._incarnation is not None and self._offer.address:
             due = min(due, self._loadlevel_at)
             if not self._answered:
                 due = min(due, self._register_at)

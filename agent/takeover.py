@@ -33,8 +33,8 @@ SHORTEST_PAUSE_S = 0.05
 FAILED_CHECKS = 3
 """So many refusals in a row, while it serves, and its process is killed and started anew."""
 
-NAME_EVERY_S = 0.5
-"""Between two attempts to write a name."""
+FOLLOW_S = 1.0
+"""A program that must be started anew at its server's new address may take so long to end by itself."""
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -83,21 +83,40 @@ class KillProgram(msgspec.Struct, frozen=True):
     pid: int
 
 
-class PointName(msgspec.Struct, frozen=True):
-    """Repoint the service's name to this server (P5, R19); answer `Named`."""
+class AskPort(msgspec.Struct, frozen=True):
+    """Ask whether the service's port answers at the server's new address (P20); answer `PortAsked`."""
 
     definition: ServiceDefinition
     epoch: int
 
 
-class Named(msgspec.Struct, frozen=True):
-    """The answer: done, or a higher epoch stands there, or why not."""
+class PortAsked(msgspec.Struct, frozen=True):
+    """The answer."""
 
     service: str
     epoch: int
-    done: bool
-    higher_epoch: int = 0
-    text: str = ""
+    answers: bool
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """This server has another address now (P20)."""
+
+    address: str
+
+
+class PointName(msgspec.Struct, frozen=True):
+    """The service answers here: its name shall lead to this server (P5)."""
+
+    definition: ServiceDefinition
+    epoch: int
+
+
+class Outnamed(msgspec.Struct, frozen=True):
+    """A later holder has written the name: this one is stale (R19)."""
+
+    service: str
+    epoch: int
+    higher_epoch: int
 
 
 class ToGuard(msgspec.Struct, frozen=True):
@@ -133,10 +152,10 @@ class Takeover:
         self._pid: int | None = None
         self._deadline = NEVER
         self._next_check_at = NEVER
-        self._next_name_at = NEVER
         self._respawn_at = NEVER
         self._refusals = 0
-        self._unnamed_told = False
+        self._following = False  # its program ends to be started at the server's new address
+        self._kill_at = NEVER  # if it has not ended by then
         self._starts: list[float] = []
         self._last_trouble = ""
         self._actions: list[Any] = []
@@ -144,7 +163,7 @@ class Takeover:
     @property
     def wake_at(self) -> float:
         """When to step with a `Tick`."""
-        return min(self._deadline, self._next_check_at, self._next_name_at, self._respawn_at)
+        return min(self._deadline, self._next_check_at, self._respawn_at, self._kill_at)
 
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
@@ -156,7 +175,9 @@ class Takeover:
                 self._stop(event)
             case channel.Ended():
                 self._end()
-            case Surveyed() | Checked() | Named() | channel.Spawned() | channel.SpawnFailed() | channel.Exited():
+            case Moved():
+                self._moved(now)
+            case Surveyed() | Checked() | PortAsked() | Outnamed() | channel.Spawned() | channel.SpawnFailed() | channel.Exited():
                 if self.order and event.epoch == self.order.epoch:
                     self._news(event, now)
             case _:
@@ -176,8 +197,11 @@ class Takeover:
                 self._checked(event, now)
             case channel.Exited():
                 self._exited(event, now)
-            case Named():
-                self._named(event, now)
+            case PortAsked():
+                self._port_asked(event, now)
+            case Outnamed():
+                if self.stage is Stage.SERVING:
+                    self._give_up(f"its name shows epoch {event.higher_epoch}: this holder is stale", event.higher_epoch)
 
     # -- bringing up
 
@@ -224,6 +248,8 @@ class Takeover:
         if self.stage in (Stage.SURVEYING, Stage.STARTING):  # SURVEYING: the runner before this one had asked for it
             self._pid = event.pid
             self.stage, self._next_check_at = Stage.CHECKING, now
+            if self._following:
+                self._follow(now)
 
     def _spawn_failed(self, event: channel.SpawnFailed, now: float) -> None:
         if self.stage is Stage.STARTING:
@@ -248,9 +274,10 @@ class Takeover:
     def _serve(self, now: float) -> None:
         assert self.order is not None
         self.stage, self._deadline, self._refusals = Stage.SERVING, NEVER, 0
-        self._next_check_at, self._next_name_at = now + WATCH_EVERY_S, now
+        self._next_check_at = now + WATCH_EVERY_S
         self._actions.append(ToGuard(channel.Serving(service=self.service, epoch=self.order.epoch)))
         self._say_happened("serving", f"{self.order.definition.fqdn} answers here")
+        self._actions.append(PointName(self.order.definition, self.order.epoch))
 
     # -- what goes wrong
 
@@ -260,6 +287,12 @@ class Takeover:
         how = f"signal {-event.status}" if event.status < 0 else f"status {event.status}"
         self._last_trouble = f"its process ended with {how}"
         self._pid = None
+        if self._following:
+            self._following, self._kill_at = False, NEVER
+            self._starts.clear()  # to follow its server is no failure
+            self._deadline = now + self.order.definition.start_limit_s if self.order else NEVER
+            self._spawn(now)
+            return
         self._try_again(now)
 
     def _try_again(self, now: float) -> None:
@@ -284,23 +317,43 @@ class Takeover:
         line = channel.GiveUp(service=self.service, epoch=order.epoch, reason=reason, seen_epoch=seen_epoch)
         self._actions.append(ToGuard(line))
         self.stage = Stage.STOPPING
-        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
+        self._wait_for_nothing()
 
-    # -- the name
+    # -- the server moves (P20)
 
-    def _named(self, event: Named, now: float) -> None:
+    def _moved(self, now: float) -> None:
+        """A program that listens on all addresses goes on; one that is bound to the old address is started anew."""
+        order = self.order
+        if order is None or self.stage in (Stage.IDLE, Stage.SURVEYING, Stage.STOPPING) or self._respawn_at != NEVER:
+            return  # whatever starts from now on starts at the new address
         if self.stage is not Stage.SERVING:
-            return
-        if event.done:
-            self._unnamed_told = False
-            self._say_happened("named", event.text)
-        elif event.higher_epoch:
-            self._give_up(f"its name shows epoch {event.higher_epoch}: this holder is stale", event.higher_epoch)
+            if order.definition.on_move == "restart":
+                self._following = True
+                if self.stage is Stage.CHECKING:
+                    self._follow(now)
+        elif order.definition.on_move == "keep":
+            self._actions.append(PointName(order.definition, order.epoch))
         else:
-            if not self._unnamed_told:
-                self._say_happened("unnamed", event.text)
-            self._unnamed_told = True
-            self._next_name_at = now + NAME_EVERY_S
+            self._actions.append(AskPort(order.definition, order.epoch))
+
+    def _port_asked(self, event: PortAsked, now: float) -> None:
+        order = self.order
+        if order is None or self.stage is not Stage.SERVING or self._following:
+            return
+        if event.answers:
+            self._actions.append(PointName(order.definition, order.epoch))
+        else:
+            self._say_happened("restarted", "its server moved, and it does not answer at the new address")
+            self._follow(now)
+
+    def _follow(self, now: float) -> None:
+        """End the program under its epoch; its end is news, and then it is started at the new address."""
+        order = self.order
+        assert order is not None
+        self._following = True
+        self._next_check_at, self._kill_at = NEVER, now + FOLLOW_S
+        self._deadline = now + FOLLOW_S + order.definition.start_limit_s
+        self._actions.append(StopProgram(order.definition, order.epoch, self._pid, FOLLOW_S))
 
     # -- the end
 
@@ -310,13 +363,17 @@ class Takeover:
             self._actions.append(ToGuard(channel.Stopped(service=self.service, epoch=event.epoch)))
             return
         self.stage = Stage.STOPPING
-        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
+        self._wait_for_nothing()
         self._actions.append(StopProgram(order.definition, order.epoch, self._pid, event.within_s))
 
     def _end(self) -> None:
         self.stage, self.order, self._pid = Stage.IDLE, None, None
-        self._deadline = self._next_check_at = self._next_name_at = self._respawn_at = NEVER
-        self._refusals, self._unnamed_told = 0, False
+        self._wait_for_nothing()
+        self._refusals = 0
+
+    def _wait_for_nothing(self) -> None:
+        self._deadline = self._next_check_at = self._respawn_at = self._kill_at = NEVER
+        self._following = False
 
     # -- time
 
@@ -333,9 +390,10 @@ class Takeover:
         if now >= self._next_check_at:
             self._next_check_at = NEVER
             self._actions.append(Check(order.definition, order.epoch))
-        if now >= self._next_name_at:
-            self._next_name_at = NEVER
-            self._actions.append(PointName(order.definition, order.epoch))
+        if now >= self._kill_at:
+            self._kill_at = NEVER
+            if self._pid is not None:
+                self._actions.append(KillProgram(self._pid))
 
     def _say_happened(self, kind: str, text: str) -> None:
         epoch = self.order.epoch if self.order else None

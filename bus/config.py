@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from bus.addresses import OwnAddress, literal, own_address, place
 from bus.values import Name, Port, ServiceDefinition
 
 
@@ -150,12 +151,19 @@ class DnsSettings(_Section, frozen=True, kw_only=True):
 
     server: str
     port: Port = 53
+    also: tuple[str, ...] = ()  # further authorities of the zone, which are asked and never written to
     zone: str
     key_name: str
     key_algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
     key_secret_file: str
     ttl_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 1
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+
+    @property
+    def authorities(self) -> tuple[tuple[str, int], ...]:
+        """Address and port of each, the one that takes updates first."""
+        others = tuple(place(text, self.port) for text in self.also)
+        return ((self.server, self.port), *others)
 
 
 class ServiceSection(ServiceDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,7 +177,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
 
     cluster: Name
     name: Name
-    address: str
+    address: str  # or where to find it: bus/addresses.py
     peer_port: Port = 5760
     state_dir: str
     key_file: str
@@ -180,6 +188,11 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     backs_up: tuple[str, ...] | None = None  # names of services; all that it can if unset
     load: Literal["host", "agent"] = "host"  # what is measured: the machine, or only what this agent runs
     service: tuple[ServiceSection, ...] = ()
+
+    @property
+    def own_address(self) -> OwnAddress:
+        """What `address` means."""
+        return own_address(self.address)
 
     @property
     def definitions(self) -> tuple[ServiceDefinition, ...]:
@@ -224,6 +237,7 @@ def parse(text: str, kind: type[Config], filename: str) -> Config:
 
 def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
     """The relations between settings that types cannot hold."""
+    _check_addresses(config, filename)
     if isinstance(config, SdsConfig):
         if config.port == config.updates_port:
             raise ConfigError(f"{filename}: updates_port: is {config.port}, the same as port: give the two different numbers")
@@ -246,6 +260,27 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
         raise ConfigError(f"{filename}: name: the SDS has this name: choose another")
     if config.sds.port == config.peer_port and config.sds.address == config.address:
         raise ConfigError(f"{filename}: peer_port: the SDS has this address and port: choose another")
+
+
+def _check_addresses(config: AgentConfig | SdsConfig, filename: str) -> None:
+    """Every address that has to be one is one."""
+    if isinstance(config, SdsConfig):
+        if literal(config.address) is None:
+            raise ConfigError(f'{filename}: address: "{config.address}" is no address: write 192.0.2.10, 2001:db8::10, or "::" for all')
+        return
+    key = "address"
+    try:
+        own = config.own_address
+        if own.follows and own.interface is None and literal(config.sds.address) is None:
+            key = "sds.address"
+            raise ValueError('with address = "auto" it must be an address, not a name: write it as 192.0.2.10')
+        if config.dns is not None:
+            key = "dns.also"
+            places = config.dns.authorities
+            if len(set(places)) < len(places):
+                raise ValueError("names a server twice, or the one in dns.server: leave one out")
+    except ValueError as error:
+        raise ConfigError(f"{filename}: {key}: {error}") from None
 
 
 def _explain(error: str, kind: type[msgspec.Struct]) -> str:

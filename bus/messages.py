@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bus.values import Backup, Count, Hold, Level, Name, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
+from bus.values import Backup, Count, Hold, Level, Name, NameState, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -49,7 +49,9 @@ class Loadlevel(Message, frozen=True, kw_only=True):
     loadlevel: Level
     seq: Count  # the newest table update seen
     serving: dict[Name, Count] = {}  # the services that answer here, and their epochs
-    names: dict[Name, str] = {}  # the address that the name server gives for each of them (P5)
+    names: dict[Name, str] = {}  # the address that the name server gives for each of them, or for one that nobody serves (P5)
+    naming: dict[Name, NameState] = {}  # how far the names of the served services are
+    own_name: NameState | None = None  # how far this server's own name is
 
 
 class TableRequest(Message, frozen=True, kw_only=True):

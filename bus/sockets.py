@@ -110,6 +110,7 @@ class _Server(_Socket):
         self.socket.zap_domain = self._domain
         self.socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self.socket.set(zmq.BACKLOG, BACKLOG)
+        self._doors: dict[str, str] = {}  # address -> endpoint
         try:
             self._bind(address, port)
         except BindError:
@@ -142,12 +143,29 @@ class _Server(_Socket):
         self._handshakes.close()
         super().close()
 
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The addresses at which it listens."""
+        return tuple(self._doors)
+
+    def listen_also(self, address: str) -> None:
+        """Listen at this address too, on the same port; raises `BindError`, and then nothing has changed."""
+        if address not in self._doors:
+            self._bind(address, self.port)
+
+    def listen_no_more(self, address: str) -> None:
+        """Close the door at this address, and the connections that came through it."""
+        endpoint = self._doors.pop(address, None)
+        if endpoint is not None:
+            self.socket.unbind(endpoint)
+
     def _bind(self, address: str, port: int) -> None:
         if not 0 <= port <= 65_535:
             raise BindError(f"cannot listen on {address} port {port}: a port is 1 to 65535: choose another")
         self.socket.ipv6 = not _is_ipv4(address)
         try:
             self.socket.bind(_endpoint(address, port))
+            self._doors[address] = self.socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         except zmq.ZMQError as error:
             remedy = {
                 errno.EADDRINUSE: f"already in use: end that program (ss -ltnp 'sport = :{port}' shows it), or choose another port",
@@ -156,6 +174,10 @@ class _Server(_Socket):
                 errno.EACCES: "not allowed: choose a port above 1023, or run as root",
             }.get(error.errno or 0, f"{error.strerror}: give an IP address of this host and a free port")
             raise BindError(f"cannot listen on {address} port {port}: {remedy}") from None
+
+
+EVERYWHERE = "*"
+"""In the place of an address to listen on: all of this host's, IPv4 and IPv6."""
 
 
 class Router(_Server):

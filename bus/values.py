@@ -53,6 +53,7 @@ class ServiceDefinition(Value, frozen=True, kw_only=True):
     start_limit_s: Seconds = 10.0  # a start that takes longer has failed
     restart_limit: Count = 3  # restarts in place within the window
     restart_window_s: Seconds = 60.0
+    on_move: Literal["restart", "keep"] = "restart"  # when its server's address changes (P20)
 
 
 class Hold(Value, frozen=True, kw_only=True):
@@ -63,6 +64,16 @@ class Hold(Value, frozen=True, kw_only=True):
     grant_id: Count
     number: Count
     secondary: Backup
+
+
+class NameState(Value, frozen=True, kw_only=True):
+    """A name in the DNS, as the server that writes it sees it: P5."""
+
+    fqdn: str
+    state: Literal["converged", "pending", "wrong"]
+    for_s: Seconds  # it has been so for this long
+    why: Text = ""
+    answers: dict[str, str | None] = {}  # what each authority answers now: addresses, empty if there is no such name; none: no answer
 
 
 class ServerRow(Value, frozen=True, kw_only=True):

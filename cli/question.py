@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bus.addresses import written
 from bus.keys import Secret
 from bus.messages import Accepted, History, Message, Order, Rejection, Status
 from bus.polling import Poller, wait_any
@@ -45,7 +46,7 @@ class _Attempt:
     def __init__(self, sds: Sds, message: Message, within_s: float) -> None:
         self.line = sds.line(message)
         self.message = message
-        self.where = f"{sds.address}:{sds.port}"
+        self.where = written(sds.address, sds.port)
         self.within_s = within_s
         self.until_at = now() + within_s
         self.repeat_at = 0.0

@@ -28,7 +28,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _SERVER_HEAD = ("SERVER", "ADDRESS", "STATE", "LOAD", "PRIORITY", "HEARD", "GUARDS")
-_SERVICE_HEAD = ("SERVICE", "AT", "HOLDER", "EPOCH", "SECONDARY", "STATE", "SINCE", "REASON")
+_SERVICE_HEAD = ("SERVICE", "AT", "HOLDER", "EPOCH", "SECONDARY", "STATE", "SINCE", "NAME LEADS TO", "REASON")
 
 
 def _server(row: Row) -> tuple[str, ...]:
@@ -49,8 +49,16 @@ def _service(row: Row) -> tuple[str, ...]:
         row["secondary"] or "-",
         row["state"],
         span(row["since_s"]),
+        _leads_to(row),
         row["reason"] or "",
     )
+
+
+def _leads_to(row: Row) -> str:
+    """What the name server answers, and whether that is not yet, or no longer, as it should be."""
+    name = row.get("dns")
+    address = row["dns_address"] or "-"
+    return address if name is None or name["state"] == "converged" else f"{address} ({name['state']})"
 
 
 def span(seconds: float) -> str:
@@ -78,17 +86,40 @@ def _of_services(status: Row) -> list[str]:
             lines.append(f"{row['name']} is served by nobody: {row['reason'] or 'no reason is known'}")
         elif row["secondary"] is None:
             lines.append(f"{row['name']} has no secondary: if {row['holder']} dies now, its absence lasts")
-        if row["state"] == "serving" and row["dns_address"] not in (None, addresses.get(row["holder"])):
+        if row["state"] == "serving" and not row.get("dns") and row["dns_address"] not in (None, addresses.get(row["holder"])):
             lines.append(f"{row['fqdn']} still points to {row['dns_address']}, {row['holder']} is at {addresses.get(row['holder'], '?')}")
+        lines += _of_name(row)
     return lines
 
 
 def _of_servers(status: Row) -> list[str]:
-    return [f"{row['name']} is silent: no word for {span(row['last_seen_s'])}" for row in status["servers"] if row["state"] == "silent"]
+    lines = []
+    for row in status["servers"]:
+        if row["state"] == "silent":
+            lines.append(f"{row['name']} is silent: no word for {span(row['last_seen_s'])}")
+        else:
+            lines += _of_name(row)
+    return lines
+
+
+def _of_name(row: Row) -> list[str]:
+    """A name in the DNS that is not as it should be."""
+    name = row.get("dns")
+    if name is None or name["state"] == "converged":
+        return []
+    lasting = f" for {span(name['for_s'])}" if name["for_s"] is not None else ""
+    return [f"the name {name['fqdn']} is {name['state']}{lasting}: {name['why'] or 'no reason is known'}"]
 
 
 def _of_sds(status: Row) -> list[str]:
     """W must not share a machine with holder or secondary (section 4): the three voters would fail as one."""
-    places = {sds["address"].rsplit(":", 1)[0] if sds["address"].count(":") == 1 else sds["address"] for sds in status["sds"]}
+    places = {_host(sds["address"]) for sds in status["sds"]}
     shared = [row["name"] for row in status["servers"] if row["address"] in places]
     return [f"the SDS shares a machine with {name}: if it fails, two of three voters are gone" for name in shared]
+
+
+def _host(address: str) -> str:
+    """The address without its port and brackets."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -51,6 +51,5 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 
 def records() -> tuple[str, ...]:
-    """What the zone holds from the start: the names of the machines, its own server's apart."""
-    hosts = [("sds", SDS.address), *((server.name, server.address) for server in SERVERS)]
-    return tuple(f"{name}.servers.{ZONE}. A {address}" for name, address in hosts)
+    """What the zone holds from the start: the name of the SDS.  The servers register their own (P5)."""
+    return (f"sds.servers.{ZONE}. A {SDS.address}",)

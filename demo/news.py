@@ -8,7 +8,9 @@ from typing import Any
 
 from cli.events import written
 
-QUIET = frozenset({"defined", "holding", "starting", "named", "standing-in", "dismissed", "asking", "stopping", "move-over", "trusted"})
+QUIET = frozenset(
+    {"defined", "holding", "starting", "named", "converged", "standing-in", "dismissed", "asking", "stopping", "move-over", "trusted"}
+)
 """The kinds of event that the demo does not print, since another tells as much; `locum history` prints all."""
 
 

@@ -23,6 +23,7 @@ from sds.case import Record, WriteFailed, Written
 from sds.complaints import Complaints
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
+from sds.naming import address_of, server_name, service_name
 from sds.rows import HighWater
 from sds.status import Since, explaining, priorities, server_row, server_status, service_row, service_status
 from sds.table import TableOfAll
@@ -398,23 +399,21 @@ class ServiceDescription:
             "cluster": self._cluster,
             "seq": self.table.seq,
             "sds": sds,
-            "servers": [server_status(servers[name], min(heard[name], 1e9)) for name in sorted(servers)],
+            "servers": [
+                server_status(servers[name], min(heard[name], 1e9), server_name(name, self.membership, now)) for name in sorted(servers)
+            ],
             "services": [
                 service_status(
                     services[name],
                     self._candidates(name, now),
                     now - self._since.note(services[name], now),
-                    self._address_of(name, services[name]),
+                    address_of(name, services[name], self.membership, now),
+                    service_name(name, services[name], self.membership, now),
                 )
                 | explaining(self.witness.cases[name], outlooks[name])
                 for name in sorted(services)
             ],
         }
-
-    def _address_of(self, service: str, row: ServiceRow) -> str | None:
-        """What the name server answers, as the holder last heard it."""
-        presence = self.membership.presence.get(row.holder or "")
-        return presence.names.get(service) if presence else None
 
     def _candidates(self, service: str, now: float) -> list[dict[str, Any]]:
         """Those besides the holder, and who may not try again yet, since it has just failed."""

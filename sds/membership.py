@@ -19,6 +19,7 @@ from bus.config import Timing
 from bus.messages import AreYouThere, Loadlevel, Message, Registration, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Send
 from bus.timeline import Transition
+from bus.values import NameState
 from sds.clocks import Clocks
 
 
@@ -42,6 +43,8 @@ class Presence(msgspec.Struct):
     loadlevel: float | None = None
     serving: dict[str, int] = {}
     names: dict[str, str] = {}
+    naming: dict[str, NameState] = {}
+    own_name: NameState | None = None
     challenger: Peer | None = None
     challenged_at: float = LONG_AGO
     challenge: int = 0
@@ -219,7 +222,8 @@ class Membership:
     def loaded(self, sender: Peer, message: Loadlevel) -> None:
         """A loadlevel: P9."""
         presence = self.presence[sender.name]
-        presence.loadlevel, presence.serving, presence.names = message.loadlevel, message.serving, message.names
+        presence.loadlevel, presence.serving = message.loadlevel, message.serving
+        presence.names, presence.naming, presence.own_name = message.names, message.naming, message.own_name
 
     def drain(self, name: str, drained: bool) -> bool:
         """Let a server hold nothing, or again something.  False if it is so already."""

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bus.addresses import written
 from bus.config import ConfigError, SdsConfig, Timing
 from bus.keys import Trust, load_secret
 from bus.log import Log, take_over_logging, wall_clock
@@ -158,7 +159,7 @@ class SdsServer:
             self._step(Received(Peer(header.sender, header.part, header.incarnation), message))
 
     def _sds_status(self) -> list[dict[str, Any]]:
-        return [{"name": self._config.name, "role": "active", "address": f"{self._config.address}:{self._config.port}"}]
+        return [{"name": self._config.name, "role": "active", "address": written(self._config.address, self._config.port)}]
 
     def _ask_history(self, connection: bytes, question: HistoryRequest) -> None:
         """One question at a time for each who asks: the others it would only have to wait for itself."""

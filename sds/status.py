@@ -139,8 +139,8 @@ class Since:
         return at
 
 
-def server_status(row: ServerRow, last_seen_s: float) -> dict[str, Any]:
-    """One of `servers` in `status --json`."""
+def server_status(row: ServerRow, last_seen_s: float, name: dict[str, Any] | None) -> dict[str, Any]:
+    """One of `servers` in `status --json`; `name` tells of its own name in the DNS."""
     return {
         "name": row.name,
         "address": row.address,
@@ -151,11 +151,14 @@ def server_status(row: ServerRow, last_seen_s: float) -> dict[str, Any]:
         "last_seen_s": round(last_seen_s, 3),
         "zone": row.zone,
         "guards": list(row.guards),
+        "dns": name,
     }
 
 
-def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, address: str | None) -> dict[str, Any]:
-    """One of `services` in `status --json`."""
+def service_status(
+    row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, address: str | None, name: dict[str, Any] | None
+) -> dict[str, Any]:
+    """One of `services` in `status --json`; `name` tells of its name in the DNS."""
     definition = row.definition
     return {
         "name": definition.name,
@@ -169,6 +172,7 @@ def service_status(row: ServiceRow, candidates: list[dict[str, Any]], since_s: f
         "reason": row.reason,
         "since_s": round(since_s, 3),
         "dns_address": address,
+        "dns": name,
         "exclusive": definition.exclusive,
         "candidates": candidates,
     }

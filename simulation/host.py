@@ -13,10 +13,11 @@ from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
 from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, Say
+from agent.nameplate import NameWritten, WriteName
 from agent.parent import HAND_OVER_LIMIT_S
-from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Running, ServicesChanged, Terminate
+from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.surroundings import ToRunner, ToTether
-from agent.takeover import Check, Checked, KillProgram, Named, PointName, StopProgram, Survey, Surveyed, ToGuard
+from agent.takeover import AskPort, Check, Checked, KillProgram, PortAsked, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
 from bus.messages import Grant, Message, Recorded, Refusal, Rejection, Released, Takeover
 from bus.step import Note, Peer, Received, Send, Tick
@@ -377,15 +378,17 @@ class Host:
                 self._answer(random.uniform(0, 0.005), Surveyed(action.definition.name, action.epoch, None))
             case Check():
                 self.world.after(random.uniform(0, 0.005), self._check, self._runner_life, action)
-            case PointName():
-                higher = self.names.point(action.definition.name, action.epoch)
-                answer = Named(action.definition.name, action.epoch, done=not higher, higher_epoch=higher)
-                self._answer(random.uniform(0.002, 0.02), answer)
+            case WriteName():
+                higher = self.names.point(action.service or "", action.epoch or 0)
+                written = (action.service, action.fqdn, action.address, action.epoch)
+                self._answer(random.uniform(0.002, 0.02), NameWritten(*written, done=not higher, higher_epoch=higher))
+            case AskPort():
+                self._answer(random.uniform(0, 0.005), PortAsked(action.definition.name, action.epoch, random.random() < 0.5))
             case StopProgram():
                 self.processes.stop(action.definition.name)
             case KillProgram():
                 self.processes.kill_one(action.pid)
-            case ServicesChanged():
+            case ServicesChanged() | Reconnect():
                 pass
             case Exit():
                 self._exit()

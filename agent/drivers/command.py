@@ -33,6 +33,10 @@ class CommandDriver:
         self._logs = state_dir / "log"
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def moved(self, address: str) -> None:
+        """The server is at another address now (P20)."""
+        self._address = address
+
     def environment(self, definition: ServiceDefinition, epoch: int) -> dict[str, str]:
         """What the service's programs find in their environment."""
         return definition.environment | {
@@ -70,6 +74,10 @@ class CommandDriver:
         """Whether the service answers; None if it took too long to know."""
         if definition.check:
             return await self._run(definition, definition.check, epoch, CHECK_LIMIT_S)
+        return await self.answers(definition)
+
+    async def answers(self, definition: ServiceDefinition) -> tuple[bool | None, str]:
+        """Whether its port accepts a connection at this server's address; None if it took too long to know."""
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 _, writer = await asyncio.open_connection(self._address, definition.port)

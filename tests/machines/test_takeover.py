@@ -10,12 +10,16 @@ from parts import WWW, said
 from agent import channel
 from agent.takeover import (
     FAILED_CHECKS,
+    FOLLOW_S,
     WATCH_EVERY_S,
+    AskPort,
     Check,
     Checked,
     KillProgram,
-    Named,
+    Moved,
+    Outnamed,
     PointName,
+    PortAsked,
     StopProgram,
     Survey,
     Surveyed,
@@ -36,6 +40,10 @@ class Server:
 
     def step(self, event: Any) -> list[Any]:
         return self.machine.step(event, self.now)
+
+    def moves(self) -> list[Any]:
+        """The server is at another address."""
+        return self.step(Moved("10.0.0.2"))
 
     def start(self, epoch: int = 1, pid: int | None = None) -> list[Any]:
         return self.step(channel.Start(service="www", epoch=epoch, grant_id=1001, definition=BUDGET, pid=pid))
@@ -127,16 +135,8 @@ def test_slow_check_is_no_failed_check() -> None:
 
 def test_r19_higher_epoch_in_dns_ends_this_holder() -> None:
     server = serving()
-    (given_up,) = said(server.step(Named("www", 1, done=False, higher_epoch=9)), channel.GiveUp)
+    (given_up,) = said(server.step(Outnamed("www", 1, higher_epoch=9)), channel.GiveUp)
     assert given_up.seen_epoch == 9
-
-
-def test_name_is_written_until_it_is_done() -> None:
-    server = serving()
-    assert not said(server.step(Named("www", 1, done=False, text="no answer")), PointName)
-    assert said(server.wait(1.0), PointName)
-    server.step(Named("www", 1, done=True))
-    assert not said(server.wait(10.0), PointName)
 
 
 def test_news_of_an_earlier_epoch_is_no_news() -> None:
@@ -150,3 +150,83 @@ def test_stop_runs_the_drivers_stop() -> None:
     (stop,) = said(server.step(channel.Stop(service="www", epoch=1, within_s=0.3)), StopProgram)
     assert (stop.pid, stop.within_s) == (server.pid, 0.3)
     assert not said(server.dies(), channel.Spawn), "what is being stopped is not restarted"
+
+
+# -- P20: the server moves -----------------------------------------------------------------
+
+
+def test_service_that_answers_at_the_new_address_goes_on_and_is_named_there() -> None:
+    server = serving()
+    actions = server.moves()
+    assert said(actions, AskPort) and not said(actions, PointName), "nobody is sent there before it answers there"
+    actions = server.step(PortAsked("www", 1, True))
+    assert said(actions, PointName) and not said(actions, StopProgram)
+
+
+def test_service_bound_to_the_old_address_is_started_anew_under_its_epoch() -> None:
+    server = serving()
+    server.moves()
+    (stop,) = said(server.step(PortAsked("www", 1, False)), StopProgram)
+    assert (stop.epoch, stop.pid) == (1, server.pid)
+    (spawn,) = said(server.dies(), channel.Spawn)
+    assert spawn.epoch == 1
+    assert said(server.up(), PointName)
+
+
+def test_program_that_does_not_end_for_a_move_is_killed() -> None:
+    server = serving()
+    server.moves()
+    server.step(PortAsked("www", 1, False))
+    assert not said(server.wait(FOLLOW_S / 2), KillProgram)
+    (kill,) = said(server.wait(FOLLOW_S), KillProgram)
+    assert kill.pid == server.pid
+    assert said(server.dies(), channel.Spawn)
+
+
+def test_moves_use_up_no_restarts() -> None:
+    server = serving()
+    for _ in range(2 * BUDGET.restart_limit):
+        server.moves()
+        server.step(PortAsked("www", 1, False))
+        assert said(server.dies(), channel.Spawn)
+        server.up()
+
+
+def test_on_move_keep_asks_nobody() -> None:
+    server = Server()
+    kept = msgspec.structs.replace(BUDGET, on_move="keep")
+    server.step(channel.Start(service="www", epoch=1, grant_id=1001, definition=kept))
+    server.step(Surveyed("www", 1, None))
+    server.up()
+    actions = server.moves()
+    assert said(actions, PointName) and not said(actions, AskPort)
+
+
+def test_program_that_was_just_started_at_the_old_address_is_started_anew() -> None:
+    server = Server()
+    server.start()
+    server.step(Surveyed("www", 1, None))
+    server.moves()
+    server.pid += 1
+    assert said(server.step(channel.Spawned(service="www", epoch=1, pid=server.pid)), StopProgram)
+    assert said(server.dies(), channel.Spawn)
+    actions = server.up()
+    assert said(actions, PointName) and not said(actions, StopProgram)
+
+
+def test_move_before_the_start_is_none() -> None:
+    server = Server()
+    server.start()
+    assert not server.moves()
+    assert said(server.step(Surveyed("www", 1, None)), channel.Spawn)
+    assert said(server.up(), PointName)
+
+
+def test_move_while_a_restart_waits_is_none() -> None:
+    server = serving()
+    server.dies()
+    server.up()
+    server.dies()  # the second restart in the window waits a moment
+    server.moves()
+    assert said(server.wait(5.0), channel.Spawn)
+    assert said(server.up(), PointName)

@@ -11,9 +11,9 @@ import pytest
 HOUSE = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "bus": "values messages wire config timeline explaining step promise table_copy",
-    "sds": "table membership witness case succession clocks complaints moves priority description status",
-    "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving",
+    "bus": "values messages wire config timeline explaining step promise table_copy addresses",
+    "sds": "table membership witness case succession clocks complaints moves priority description status naming",
+    "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving nameplate naming",
     "monitor": "view",
 }
 FILES = [Path(package) / f"{name}.py" for package, names in PURE.items() for name in names.split()]
@@ -25,6 +25,7 @@ HARMLESS = {
     "dataclasses",
     "difflib",  # suggests a key that was misspelt
     "enum",
+    "ipaddress",  # of texts
     "math",
     "msgspec",
     "re",
