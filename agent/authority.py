@@ -50,7 +50,7 @@ class Authority:
         self._address, self._port = address, port
         self._settings = settings
         self._key = key
-        self._where = f"name server {address}:{port}"
+        self._where = f"name server {self.place}"
         self._key_text = f'TSIG key "{settings.key_name}" ({settings.key_algorithm})'
 
     async def ask(self, talk: Socket, name: dns.name.Name, rdtype: RdataType) -> dns.rrset.RRset | None:

@@ -205,7 +205,7 @@ class Nameplate:
 
     def _trouble(self, answer: Answer) -> str:
         if answer.addresses is None:
-            return f"{answer.authority}: {answer.trouble}"
+            return answer.trouble
         return f"{answer.authority} answers {', '.join(answer.addresses) or 'that there is no such name'}"
 
     # -- time

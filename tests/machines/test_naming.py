@@ -53,7 +53,7 @@ class Names:
         assert self.asked is not None, "nobody was asked"
         asked, self.asked = self.asked, None
         said_ = [(a,) if a else () if a is not None else None for a in answers]
-        found = tuple(Answer(place, one, "no answer") for place, one in zip((FIRST, SECOND), said_, strict=False))
+        found = tuple(Answer(place, one, f"name server {place}: no answer") for place, one in zip((FIRST, SECOND), said_, strict=False))
         return self.step(NameAnswered(asked.service, asked.number, found))
 
     def wait(self, seconds: float) -> list[Any]:
