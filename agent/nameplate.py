@@ -18,7 +18,7 @@ import msgspec
 from agent.takeover import Outnamed, ToHistory
 from bus.messages import Happened
 from bus.step import NEVER
-from bus.values import NameState
+from bus.values import TEXT_LIMIT, NameState
 
 FIRST_S = 0.5
 """Between two attempts to write a name, doubled with each one ..."""
@@ -119,7 +119,7 @@ class Nameplate:
             return None
         answers = {a.authority: None if a.addresses is None else ", ".join(a.addresses) for a in self.answers}
         for_s = min(max(0.0, now - self._since), 86_400.0)
-        return NameState(fqdn=self.fqdn, state=self._state, for_s=for_s, why=self._why[:2_000], answers=answers)
+        return NameState(fqdn=self.fqdn, state=self._state, for_s=for_s, why=self._why[:TEXT_LIMIT], answers=answers)
 
     # -- what it shall say
 
@@ -230,5 +230,5 @@ class Nameplate:
         evidence: dict[str, Any] = {"fqdn": self.fqdn, "address": self.address}
         if took_s is not None:
             evidence |= {"took_s": round(took_s, 3), "authorities": [answer.authority for answer in self.answers]}
-        happened = Happened(kind=kind, service=self.service, epoch=self.epoch, text=text[:2_000], evidence=evidence)
+        happened = Happened(kind=kind, service=self.service, epoch=self.epoch, text=text[:TEXT_LIMIT], evidence=evidence)
         self._actions.append(ToHistory(happened))

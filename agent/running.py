@@ -23,7 +23,7 @@ from agent.surroundings import SDS
 from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
-from bus.step import LONG_AGO, NEVER, Peer, Received, Send, Tick
+from bus.step import LONG_AGO, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
 from bus.values import ALONE, NOBODY, TEXT_LIMIT, ServiceDefinition
 
