@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, get_args
@@ -32,7 +33,7 @@ from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import load_public, load_secret
 from bus.log import Log, take_over_logging
-from bus.messages import Rejection
+from bus.messages import Happened, Message, Rejection
 from bus.polling import AsyncPoller
 from bus.sockets import Dealer, Subscriber
 from bus.step import Peer, Received, Send, Tick
@@ -41,6 +42,9 @@ from bus.wire import Header
 
 SURVEY_EVERY_S = 5.0
 """How often it is looked anew at what this server can run."""
+
+UNSAID = 200
+"""Events for the history that wait for a connection to the SDS; of more the oldest are lost."""
 
 MISSED_S = 5.0
 """An SDS that says nothing for so long is spoken of."""
@@ -81,6 +85,7 @@ class Runner:
         self._machine = Running(offer, timing, ChoosingSettings(), clock())
         self._definitions: dict[str, ServiceDefinition] = {service.name: service for service in config.definitions}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsaid: deque[Message] = deque(maxlen=UNSAID)
         self._code: int | None = None
         self._sds_heard_at = clock()
         self._poller = AsyncPoller()
@@ -96,6 +101,7 @@ class Runner:
         while self._code is None:
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
             self._drain()
+            self._say_what_happened()
             if self._code is None and self._machine.wake_at <= clock():
                 self._step(Tick())
         return self._code
@@ -135,7 +141,7 @@ class Runner:
     def _perform(self, action: Any) -> None:
         match action:
             case Send():
-                self._sds.send(action.message)
+                self._say_to_sds(action.message)
             case ToGuard():
                 self._guard.send(self._complete(action.line))
             case Survey():
@@ -161,6 +167,18 @@ class Runner:
                 self._code = action.code
             case _:
                 raise AssertionError(f"no such action: {action!r}")
+
+    def _say_to_sds(self, message: Message) -> None:
+        """What is for the history waits for a connection; all else is said again by the machine, or no longer true."""
+        if isinstance(message, Happened):
+            self._unsaid.append(message)
+            self._say_what_happened()
+        else:
+            self._sds.send(message)
+
+    def _say_what_happened(self) -> None:
+        while self._unsaid and self._sds.send(self._unsaid[0]):
+            self._unsaid.popleft()
 
     def _complete(self, line: channel.Line) -> channel.Line:
         """What only the driver knows of a start."""
