@@ -25,6 +25,14 @@ port = 8081
 start = ["/usr/sbin/nginx", "-g", "daemon off;"]
 {service}
 """
+DNS = """
+[dns]
+server = "192.0.2.53"
+zone = "test"
+key_name = "locum."
+key_secret_file = "secret"
+also = [{also}]
+"""
 SDS = """
 cluster = "demo"
 state_dir = "/var/lib/locum"
@@ -45,6 +53,25 @@ def test_a_good_agent_file() -> None:
 
 def test_a_good_sds_file() -> None:
     assert parse(SDS, SdsConfig, "sds.toml").store == "embedded"
+
+
+@pytest.mark.parametrize("address", ["2001:db8::11", "interface:eth0", "interface:wlp2s0/ipv6", "auto"])
+def test_an_address_may_be_one_or_say_where_it_is_found(address: str) -> None:
+    config = parse(agent().replace("127.0.1.11", address), AgentConfig, "agent.toml")
+    assert config.own_address.follows == (address[0] != "2")
+
+
+def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -> None:
+    text = agent() + DNS.format(also='"192.0.2.54", "2001:db8::54", "[2001:db8::55]:5353", "192.0.2.53:54"')
+    dns = parse(text.replace("[dns]", "[dns]\nport = 10053"), AgentConfig, "agent.toml").dns
+    assert dns is not None
+    assert dns.authorities == (
+        ("192.0.2.53", 10053),
+        ("192.0.2.54", 10053),
+        ("2001:db8::54", 10053),
+        ("2001:db8::55", 5353),
+        ("192.0.2.53", 54),
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,6 +95,21 @@ def test_a_good_sds_file() -> None:
         (agent('timing = "quick"'), "timing", "invalid enum value"),
         (agent("peer_port = 5750", "address = '127.0.1.11'"), "peer_port", "choose another"),
         (agent('"a\\nb" = 1'), "a\\nb", "unknown key"),
+        *(
+            (agent().replace("127.0.1.11", wrong), "address", "write an address")
+            for wrong in ("host.test", "1.2.3", "[::1]", "1.2.3.4:5", "")
+        ),
+        *((agent().replace("127.0.1.11", wrong), "address", "at which others reach") for wrong in ("0.0.0.0", "::", "fe80::1", "ff02::1")),
+        *(
+            (agent().replace("127.0.1.11", wrong), "address", "interface:eth0")
+            for wrong in ("interface:", "interface:eth0/ipv5", "auto/ipv4")
+        ),
+        (agent(sds='address = "sds.test"').replace("127.0.1.11", "auto"), "sds.address", "must be an address"),
+        (agent() + DNS.format(also='"192.0.2.54:0"'), "dns.also", "write 192.0.2.54"),
+        (agent() + DNS.format(also='"ns2.test"'), "dns.also", "[2001:db8::54]:53"),
+        (agent() + DNS.format(also='"192.0.2.53"'), "dns.also", "names a server twice"),
+        (agent() + DNS.format(also='"192.0.2.54", "192.0.2.54:53"'), "dns.also", "names a server twice"),
+        (agent(service='on_move = "stay"'), "service[0].on_move", "invalid enum value"),
         ("cluster = ?", "not TOML", "line 1"),
         ("a = " + "[" * 5000 + "]" * 5000, "too deeply", ""),
     ],
@@ -87,6 +129,8 @@ def test_a_bad_agent_file_is_one_line_with_file_and_key(text: str, key: str, wor
         ("history_limit = 5", "history_limit"),
         ("trust = 1", "trust"),
         ("updates_port = true", "updates_port"),
+        ('address = "localhost"', "address"),
+        ('address = "192.0.2.10:5750"', "address"),
     ],
 )
 def test_a_bad_sds_file_is_one_line_with_file_and_key(more: str, key: str) -> None:

@@ -87,6 +87,7 @@ class SmallCluster:
         trusted = "".join(f'{name} = "{self._public(name)}"\n' for name in names)
         self.trust = directory / "trust.toml"
         self.trust.write_text(f'[servers]\n{trusted}[operators]\noperator = "{self._public("operator")}"\n')
+        self.dns = ""  # the section [dns] of every agent's file
         self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(names, 11)}
 
     def key(self, name: str) -> Path:
@@ -108,6 +109,7 @@ class SmallCluster:
         values |= {"key_file": str(self.key(name))} | changed
         text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
         text += f"[sds]\naddress = {toml(self.sds_address)}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n"
+        text += self.dns
         if service is not None:
             settings = {"name": "www", "fqdn": "www.test", "port": PORT, "start": WEB, "failback_delay_s": 0.5} | dict(service)
             text += "[[service]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in settings.items())
