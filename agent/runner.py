@@ -24,7 +24,8 @@ from agent import adoption, channel, dns, scheduling
 from agent.choosing import ChoosingSettings
 from agent.drivers.command import CommandDriver
 from agent.lines import LineError, LineSocket
-from agent.load import Load, agent_reader
+from agent.load import Load, agent_reader, read_host
+from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
@@ -71,7 +72,9 @@ class Runner:
         self._whereabouts = Whereabouts(config)
         self._driver = CommandDriver(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
-        self._load = Load() if config.load == "host" else Load(agent_reader(os.getppid()))
+        readers = {"host": read_host, "agent": agent_reader(os.getppid())}
+        self._load = Load(readers[config.load], config.load_smoothing_s) if config.load in readers else None
+        self._load_command = LoadCommand(config.load_command, config.name, config.load_command_every_s, log)
         offer = Offer(
             name=config.name,
             address=self._whereabouts.address,
@@ -82,7 +85,7 @@ class Runner:
             dns_name=f"{config.name}.servers.{config.dns.zone}" if config.dns else None,
             authorities=len(config.dns.authorities) if config.dns else 0,
         )
-        self._machine = Running(offer, timing, ChoosingSettings(), clock())
+        self._machine = Running(offer, timing, ChoosingSettings(config.margin, config.dwell_s), clock())
         self._definitions: dict[str, ServiceDefinition] = {service.name: service for service in config.definitions}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsaid: deque[Message] = deque(maxlen=UNSAID)
@@ -98,6 +101,8 @@ class Runner:
             self._poller.register(thing)
         for chore in (self._sample(), self._survey_all(), self._miss_sds(), self._follow_address()):
             self._begin(chore)
+        if self._config.load_command:
+            self._begin(self._load_command.run())
         while self._code is None:
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
             self._drain()
@@ -290,7 +295,8 @@ class Runner:
 
     async def _sample(self) -> None:
         while True:
-            self._step(Loaded(round(self._load.sample(clock()), 2)))
+            measured = self._load.sample(clock()) if self._load else 0.0
+            self._step(Loaded(round(max(measured, self._load_command.level), 2)))
             await asyncio.sleep(self._timing.loadlevel_s)
 
     async def _miss_sds(self) -> None:

@@ -209,7 +209,7 @@ class Running:
         servers = self.table.servers
         ranked = choosing.rank(service, self._offer.name, servers)
         backing = self._backing[service]
-        better = None if backing.changing else choosing.better(ranked, backing.secondary, servers, now)
+        better = None if backing.changing else choosing.better(ranked, backing.secondary, self._offer.name, servers, now)
         self._say(channel.Candidates(service=service, names=ranked, better=better))
 
     # -- the guard

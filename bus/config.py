@@ -185,8 +185,13 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     dns: DnsSettings | None = None
     timing: TimingName = "auto"
     zone: str | None = None
-    backs_up: tuple[str, ...] | None = None  # names of services; all that it can if unset
-    load: Literal["host", "agent"] = "host"  # what is measured: the machine, or only what this agent runs
+    backs_up: tuple[Name, ...] | None = None  # names of services; all that it can if unset
+    margin: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 20  # of priority, by which another secondary must be better ...
+    dwell_s: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 5.0  # ... and for how long
+    load: Literal["host", "agent", "none"] = "host"  # what is measured: the machine, only what this agent runs, nothing
+    load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 5.0
+    load_command: tuple[str, ...] = ()  # argument vector of a program that prints a loadlevel
+    load_command_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 5.0
     service: tuple[ServiceSection, ...] = ()
 
     @property
@@ -256,6 +261,8 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             )
         if service.home not in ("unset", config.name):
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
+    if config.load == "none" and not config.load_command:
+        raise ConfigError(f'{filename}: load: is "none", and no load_command is given: one of the two must tell how busy this server is')
     if config.name == "sds":
         raise ConfigError(f"{filename}: name: the SDS has this name: choose another")
     if config.sds.port == config.peer_port and config.sds.address == config.address:

@@ -29,21 +29,15 @@ def newcomer_at_once(put: Put) -> None:
 def no_margin(put: Put) -> None:
     honest = Choosing._advantage
 
-    def advantage(self: Choosing, best: str, recorded: str, servers: dict[str, ServerRow]) -> int:
-        return self._settings.margin + 1 if honest(self, best, recorded, servers) >= 0 else 0
+    def advantage(self: Choosing, candidate: str, recorded: str, zone: str | None, servers: dict[str, ServerRow]) -> int:
+        return self._settings.margin + 1 if honest(self, candidate, recorded, zone, servers) >= 0 else 0
 
     put(Choosing, "_advantage", advantage)
 
 
 @bug("section 5", "a secondary is left for one that is better for a moment")
 def no_dwell(put: Put) -> None:
-    honest = Choosing.better
-
-    def better(self: Choosing, ranked: tuple[str, ...], recorded: str, servers: dict[str, ServerRow], now: float) -> str | None:
-        honest(self, ranked, recorded, servers, now)
-        return self._better
-
-    put(Choosing, "better", better)
+    put(Choosing, "_dwell_s", property(lambda self: 0.0))
 
 
 @bug("section 5", "planned moves run side by side")

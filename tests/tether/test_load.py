@@ -2,31 +2,93 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.load import SMOOTHING_S, Load, LoadError, Reading, level, read_host
+from agent.load import Load, LoadError, read_host, stalled_s
+from agent.loadlevel import SMOOTHING_S, STALLED_FULLY, Link, Reading, Smoothed, Use, at_first, between, processor, scarcity
 
 PART = st.floats(0, 1)
 QUEUE = st.floats(0, 1000)
-
-
-@given(PART, QUEUE, PART)
-def test_a_level_is_between_nothing_and_all(cpu: float, queue: float, available: float) -> None:
-    assert 0.0 <= level(cpu, queue, available) <= 1.0
+IDLE = Reading(busy_s=0.0, total_s=0.0, runnable=0, cores=2, available=1.0)
 
 
 @given(PART, PART, QUEUE, QUEUE, PART, PART)
 def test_more_of_anything_is_never_less(cpu: float, cpu2: float, queue: float, queue2: float, free: float, free2: float) -> None:
-    low = level(min(cpu, cpu2), min(queue, queue2), max(free, free2))
-    assert low <= level(max(cpu, cpu2), max(queue, queue2), min(free, free2))
+    assert 0.0 <= processor(cpu, queue) <= 1.0 and 0.0 <= scarcity(free) <= 1.0
+    assert processor(min(cpu, cpu2), min(queue, queue2)) <= processor(max(cpu, cpu2), max(queue, queue2))
+    assert scarcity(max(free, free2)) <= scarcity(min(free, free2))
 
 
 def test_the_corners() -> None:
-    assert level(0, 0, 1.0) == 0.0
-    assert level(0, 0, 0.5) == 0.0 and level(0, 0, 0.05) == 1.0
-    assert level(1, 1, 1.0) == 0.75
-    assert level(1, 9, 1.0) > level(1, 2, 1.0)  # both full, one has more waiting
+    assert processor(0, 0) == scarcity(1.0) == 0.0
+    assert scarcity(0.5) == 0.0 and scarcity(0.05) == 1.0
+    assert processor(1, 1) == 0.75
+    assert processor(1, 9) > processor(1, 2)  # both full, one has more waiting
+
+
+def test_whichever_runs_out_first_makes_the_level() -> None:
+    for field in Use.__struct_fields__:
+        assert Use(**({"cpu": 0.1, "memory": 0.2} | {field: 0.7})).level == 0.7
+
+
+def later(**changed: object) -> Reading:
+    """One second after IDLE, in which nothing happened but this."""
+    return msgspec.structs.replace(IDLE, **({"total_s": 2.0} | changed))
+
+
+def test_memory_pressure_is_the_time_in_which_processes_waited() -> None:
+    before = msgspec.structs.replace(IDLE, stalled_s=40.0)
+    assert between(before, later(stalled_s=40.0 + STALLED_FULLY / 2), 1.0).memory == pytest.approx(0.5)
+    assert between(before, later(stalled_s=41.0), 1.0).memory == 1.0
+    assert between(before, later(stalled_s=40.0, available=0.05), 1.0).memory == 1.0, "nobody waits yet, and there is no room"
+
+
+def test_without_pressure_figures_room_is_all_that_counts() -> None:
+    assert between(IDLE, later(stalled_s=9.0), 1.0).memory == 0.0
+    assert between(IDLE, later(available=0.05), 1.0).memory == 1.0
+
+
+def test_a_disk_counts_by_its_busy_time_and_the_busiest_of_them() -> None:
+    before = msgspec.structs.replace(IDLE, disks={"sda": 10.0, "sdb": 0.0})
+    assert between(before, later(disks={"sda": 10.25, "sdb": 0.5, "new": 99.0}), 1.0).disk == 0.5
+    assert between(before, later(disks={"sda": 1.0}), 1.0).disk == 0.0, "a counter that began anew tells nothing"
+
+
+def test_a_link_counts_by_its_busier_direction_against_its_speed() -> None:
+    before = msgspec.structs.replace(IDLE, links={"eth0": Link(0, 0, 1000.0), "tun0": Link(0, 0, 0.0)})
+    passed = {"eth0": Link(250, 750, 1000.0), "tun0": Link(10**9, 10**9, 0.0)}
+    assert between(before, later(links=passed), 1.0).network == 0.75
+    assert between(before, later(links={"tun0": passed["tun0"]}), 1.0).network == 0.0, "nobody knows what tun0 could carry"
+
+
+def test_two_readings_at_one_moment_tell_nothing() -> None:
+    before = msgspec.structs.replace(IDLE, disks={"sda": 1.0}, stalled_s=1.0)
+    assert between(before, msgspec.structs.replace(before, disks={"sda": 2.0}, stalled_s=2.0), 0.0).level == 0.0
+
+
+def test_one_reading_goes_by_queue_and_room() -> None:
+    assert at_first(IDLE).level == 0.0
+    assert at_first(later(runnable=4)).level == pytest.approx(2 / 3)
+
+
+def test_pressure_is_read_where_there_is_some(tmp_path: Path) -> None:
+    file = tmp_path / "memory"
+    assert stalled_s(file) is None
+    file.write_text("some avg10=0.01 avg60=0.10 avg300=0.47 total=16507721\nfull avg10=0.00 avg60=0.02 avg300=0.41 total=11948310\n")
+    assert stalled_s(file) == 16.507721
+    for nonsense in ("", "some total=\n", "full avg10=0.00 total=1\n", "\x00"):
+        file.write_text(nonsense)
+        assert stalled_s(file) is None
+
+
+def test_no_smoothing_follows_at_once() -> None:
+    smoothed = Smoothed(0.0)
+    assert [smoothed.follow(level, now) for now, level in enumerate((0.0, 1.0, 0.25))] == [0.0, 1.0, 0.25]
 
 
 def readings(cpu: float, count: int) -> list[Reading]:
