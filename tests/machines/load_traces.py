@@ -24,14 +24,14 @@ class Course:
         self.changes: list[tuple[float, str]] = []
         self._now = 0.0
         self._choosing = Choosing(settings or ChoosingSettings())
-        self._smoothed = {name: Smoothed() for name in traces}
+        self._smoothed: dict[str, Smoothed] = {}
 
     def run(self, until_s: float) -> list[tuple[float, str]]:
         """The changes of secondary until then: when, and to whom."""
         while self._now < until_s:
             servers = {"http": self._row("http", 0)}
             for name, trace in self.traces.items():
-                level = round(self._smoothed[name].follow(trace(self._now), self._now), 2)
+                level = round(self._smoothed.setdefault(name, Smoothed()).follow(trace(self._now), self._now), 2)
                 servers[name] = self._row(name, priority(level, 1, 1 if name == self.secondary else 0))
             ranked = self._choosing.rank("www", "http", servers)
             better = self._choosing.better(ranked, self.secondary, "http", servers, self._now)
@@ -42,9 +42,7 @@ class Course:
         return self.changes
 
     def _row(self, name: str, rank: int) -> ServerRow:
-        return ServerRow(
-            name=name, address=name, peer_port=5760, public_key="k", incarnation=1, state="up", priority=rank, able=("www",)
-        )
+        return ServerRow(name=name, address=name, peer_port=5760, public_key="k", incarnation=1, state="up", priority=rank, able=("www",))
 
 
 def steady(level: float) -> Trace:

@@ -81,7 +81,9 @@ def test_half_a_load_outweighs_another_zone() -> None:
     """The choice follows the load (P21): the only server elsewhere is not kept whatever its state."""
     rows = (server("http", 0, zone="east"), server("email", 0, zone="east"), server("ftp", SAME_ZONE + 1, zone="west"))
     assert rank(*rows) == ("email", "ftp")
-    assert rank(server("http", 0), server("email", 10, zone="east"), server("ftp", 20, zone="west")) == ("email", "ftp"), "no zone, no matter"
+    assert rank(server("http", 0), server("email", 10, zone="east"), server("ftp", 20, zone="west")) == ("email", "ftp"), (
+        "no zone, no matter"
+    )
 
 
 def test_a_secondary_in_the_own_zone_is_left_for_one_elsewhere() -> None:
@@ -120,7 +122,10 @@ def test_changes_that_follow_each_other_wait_longer_and_longer() -> None:
         waits.append(changed(choosing, old, new, at))
         at += waits[-1]
     assert waits == [SETTINGS.dwell_s * factor for factor in (1, 1, 2, 4)]
-    assert changed(choosing, "email", "ftp", at + 15 * CALM_DWELLS * SETTINGS.dwell_s + 1) == SETTINGS.dwell_s, "after four calms, as at first"
+    # four calms later it is as at first
+    assert changed(choosing, "email", "ftp", at + 15 * CALM_DWELLS * SETTINGS.dwell_s + 1) == SETTINGS.dwell_s, (
+        "after four calms, as at first"
+    )
 
 
 def test_a_change_that_was_not_ours_is_no_reason_to_wait() -> None:

@@ -90,7 +90,6 @@ def test_joining_and_returning_move_nothing() -> None:
     course = Course({"email": steady(0.1)}, "email")
     course.run(60.0)
     course.traces = {"email": steady(0.1), "aaa": steady(0.0)}  # by name the first of all equals
-    course._smoothed["aaa"] = type(course._smoothed["email"])()
     course.run(600.0)
     course.traces = {"email": steady(0.1)}
     course.run(660.0)
