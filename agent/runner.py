@@ -295,8 +295,8 @@ class Runner:
 
     async def _sample(self) -> None:
         while True:
-            measured = self._load.sample(clock()) if self._load else 0.0
-            self._step(Loaded(round(max(measured, self._load_command.level), 2)))
+            measured = round(self._load.sample(clock()), 2) if self._load else 0.0
+            self._step(Loaded(max(measured, self._load_command.level)))
             await asyncio.sleep(self._timing.loadlevel_s)
 
     async def _miss_sds(self) -> None:

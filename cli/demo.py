@@ -52,7 +52,7 @@ def demo(context: click.Context, state: Path | None, story: bool) -> int | None:
         raise Refused(str(error)) from None
 
 
-def _order(verb: str, part: str | None = None) -> dict[str, object]:
+def _order(verb: str, part: str | None = None, level: float | None = None) -> dict[str, object]:
     from demo.control import NoAnswer, order
     from demo.presence import running
 
@@ -60,7 +60,7 @@ def _order(verb: str, part: str | None = None) -> dict[str, object]:
     if found is None:
         raise Unreachable("no demo is running: start one with ./locum demo")
     try:
-        reply = order(found, verb, part)
+        reply = order(found, verb, part, level)
     except NoAnswer as silence:
         raise Unreachable(str(silence)) from None
     if reply["code"]:
@@ -129,6 +129,41 @@ def start(part: str) -> None:
       ./locum demo start http             it gets www back after two seconds
     """
     _order("start", part)
+
+
+class _Level(click.ParamType[float | str]):
+    """A load from 0 to 1, or the word off."""
+
+    name = "level"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        if value == "off":
+            return value
+        try:
+            level = float(value)
+        except ValueError:
+            level = -1.0
+        if not 0.0 <= level <= 1.0:
+            self.fail(f"{value!r} is neither a number from 0 to 1 nor off", param, ctx)
+        return level
+
+
+@demo.command()
+@_part
+@click.argument("level", type=_Level(), metavar="LEVEL|off")
+def load(part: str, level: float | str) -> None:
+    """Have a server report at least this loadlevel, 0 to 1, until off.
+
+    PART is http, ftp or email.  Its services feel nothing of it; those that
+    chose it as their secondary soon prefer another.  It lasts while the server
+    runs: killed, stopped or ended, it comes back without.
+
+    \b
+    Examples:
+      ./locum demo load email 0.9         www's secondary is another after some seconds
+      ./locum demo load email off         and stays: both are as good now
+    """
+    _order("load", part, level if isinstance(level, float) else None)
 
 
 @demo.command()

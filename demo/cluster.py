@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bus import keys
@@ -21,12 +22,13 @@ from bus.messages import History, HistoryRequest, Status, StatusRequest
 from cli.question import Sds, Silence, ask_meanwhile
 from demo import control, layout, ports, presence, processes
 from demo.news import News, lacking, ready
-from demo.parts import Household, Part, Refused, StorePart, clock, locum
+from demo.parts import Household, Part, Refused, ServerPart, StorePart, clock, locum
 from demo.state import State, StateError
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_S = 0.4  # between two questions to the SDS
 _OTHERS_S = 6.0  # for the other servers to back each other, before HTTP is started all the same
+_LOADED_S = 10.0  # for a load that was laid on a server to be reported
 _PATIENCE_S = 30.0  # without being ready, after which it is said what is lacking
 
 
@@ -64,11 +66,12 @@ class Demo:
         return [
             Part("dns", nameserver, layout.DNS, self.state.log("dns"), self.mark),
             Part("sds", locum("sds", self.state.settings("sds")), layout.SDS, self.state.log("sds"), self.mark),
-            *(
-                Part(server.name, locum("agent", self.state.settings(server.name)), server.peers, self.state.log(server.name), self.mark)
-                for server in layout.SERVERS
-            ),
+            *(self._server(server) for server in layout.SERVERS),
         ]
+
+    def _server(self, server: layout.Server) -> Part:
+        argv, log = locum("agent", self.state.settings(server.name)), self.state.log(server.name)
+        return ServerPart(server.name, argv, server.peers, log, self.mark, self.state.load(server.name))
 
     def _store(self) -> Part:
         return StorePart("store", (), layout.SDS, self.state.log("sds"), self.mark)
@@ -157,18 +160,15 @@ class Demo:
                     say(f"not ready after {waited_s:.0f} s: {'; '.join(reasons)} (logs in {self.state.logs})")
             await asyncio.sleep(_LOOK_S)
 
-    async def obey(self, verb: str, name: str | None) -> control.Reply:
+    async def obey(self, verb: str, name: str | None, level: float | None = None) -> control.Reply:
         """Carry out one order of `locum demo VERB PART`."""
         if verb == "ps":
-            rows = [entry for entry in processes.of_state(self.mark) if entry.part in self.parts]
-            order = list(layout.PARTS)
-            rows.sort(key=lambda entry: (order.index(entry.part), entry.process.started, entry.process.pid))
-            listed = [{"part": entry.part, "role": entry.process.role, "pid": entry.process.pid} for entry in rows]
-            return {"code": 0, "text": "", "processes": listed}
+            return {"code": 0, "text": "", "processes": self._listed()}
         part = self.parts.get(name or "")
         if part is None:
             return {"code": 1, "text": f"this demo has no {name}"}
         verbs = {"kill": part.kill, "pause": part.pause, "continue": part.resume, "stop": part.stop, "start": part.start}
+        verbs["load"] = partial(self._load, part, level)
         if verb not in verbs or self.ended.is_set():
             return {"code": 1, "text": "the demo is ending" if self.ended.is_set() else f"no such order as {verb}"}
         try:
@@ -176,8 +176,50 @@ class Demo:
                 await verbs[verb]()
         except Refused as refusal:
             return {"code": 1, "text": str(refusal)}
-        say(f"{datetime.now().strftime('%H:%M:%S.%f')[:-3]}  demo {verb} {part.name}")
+        what = "" if verb != "load" else f" {'off' if level is None else f'{level:g}'}"
+        say(f"{datetime.now().strftime('%H:%M:%S.%f')[:-3]}  demo {verb} {part.name}{what}")
         return {"code": 0, "text": ""}
+
+    def _listed(self) -> list[dict[str, object]]:
+        """All processes but those that a runner starts: a check and the like are gone in a moment."""
+        rows = [entry for entry in processes.of_state(self.mark) if entry.part in self.parts]
+        runners = {entry.process.pid for entry in rows if entry.process.role == "runner"}
+        order = list(layout.PARTS)
+        rows.sort(key=lambda entry: (order.index(entry.part), entry.process.started, entry.process.pid))
+        return [
+            {"part": entry.part, "role": entry.process.role, "pid": entry.process.pid}
+            for entry in rows
+            if entry.process.parent not in runners
+        ]
+
+    async def _load(self, part: Part, level: float | None) -> None:
+        """Lay a load on a server, or take it off; done when the SDS shows it."""
+        if not isinstance(part, ServerPart):
+            raise Refused(f"{part.name} is no server: only {', '.join(server.name for server in layout.SERVERS)} report a load")
+        if level is not None and not 0.0 <= level <= 1.0:
+            raise Refused(f"a load of {level:g} cannot be: 0 to 1")
+        before = part.load
+        part.bear(level)
+        until = clock() + _LOADED_S
+        while not await self._shows(part.name, level, before or 0.0):
+            if clock() > until:
+                if level is None:
+                    return  # what the server has to do by itself may be as much
+                part.lay(before)
+                raise Refused(f"{part.name} did not report it within {_LOADED_S:.0f} s, so it is taken back: do the SDS and its agent run?")
+            await asyncio.sleep(_LOOK_S / 4)
+
+    async def _shows(self, server: str, level: float | None, before: float) -> bool:
+        """Whether the SDS knows the server's load to be this at least; without one, to be less than before."""
+        try:
+            answer = await ask_meanwhile(self._sds(), StatusRequest(), 1.0)
+        except Silence:
+            return False
+        rows = answer.status["servers"] if isinstance(answer, Status) else []
+        known = next((row["loadlevel"] for row in rows if row["name"] == server), None)
+        if known is None:
+            return False
+        return bool(known < before or not before) if level is None else bool(known >= level - 0.001)
 
 
 _HINT = f"""  www   http://{layout.SERVERS[0].address}:8081/    (www.{layout.ZONE}, by the name server {layout.DNS})

@@ -23,7 +23,7 @@ class NoAnswer(Exception):
     """The demo is there and does not answer: it is paused, or just ending."""
 
 
-def order(demo: Running, verb: str, part: str | None = None) -> Reply:
+def order(demo: Running, verb: str, part: str | None = None, level: float | None = None) -> Reply:
     """Have the demo carry out one order; returns when it is done."""
     if not demo.control:
         raise NoAnswer(f"the running demo ({demo}) belongs to another user" if demo.state else f"the running demo ({demo})")
@@ -31,7 +31,7 @@ def order(demo: Running, verb: str, part: str | None = None) -> Reply:
         line.settimeout(LONGEST_S)
         try:
             line.connect(demo.control)
-            line.sendall(json.dumps({"verb": verb, "part": part}).encode() + b"\n")
+            line.sendall(json.dumps({"verb": verb, "part": part, "level": level}).encode() + b"\n")
             with line.makefile("rb") as answer:
                 reply: Reply = json.loads(answer.readline())
         except (OSError, ValueError) as error:
@@ -39,13 +39,14 @@ def order(demo: Running, verb: str, part: str | None = None) -> Reply:
     return reply
 
 
-async def serve(path: Path, obey: Callable[[str, str | None], Awaitable[Reply]]) -> asyncio.Server:
+async def serve(path: Path, obey: Callable[[str, str | None, float | None], Awaitable[Reply]]) -> asyncio.Server:
     """Take orders at `path`, which only its owner may open; whatever lies there is of a demo that is gone."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             asked = json.loads(await reader.readline())
-            reply = await obey(str(asked["verb"]), asked.get("part"))
+            level = asked.get("level")
+            reply = await obey(str(asked["verb"]), asked.get("part"), None if level is None else float(level))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reply = {"code": 1, "text": f"not an order: {error}"}
         except OSError:

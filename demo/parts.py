@@ -182,6 +182,43 @@ class Part:
         return f"{said[:300]} ({self.log})"
 
 
+class ServerPart(Part):
+    """A server's agent.  It reports at least the load that is laid on it, which ends with its processes.
+
+    Its `load_command` prints the file; so what a stranger cannot write, no
+    stranger can order.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], endpoint: Endpoint, log: Path, mark: str, load_file: Path) -> None:
+        super().__init__(name, argv, endpoint, log, mark)
+        self.load_file = load_file
+        self.load: float | None = None
+        """What is laid on it, 0..1; None: nothing."""
+
+    def spawn(self) -> None:
+        """Start it without a load: that was lost with the power."""
+        self.lay(None)
+        super().spawn()
+
+    def bear(self, load: float | None) -> None:
+        """Have it report this load, or no longer any; one that is there already is refused."""
+        present = self.processes()
+        if not present:
+            raise Refused(f"{self.name} is not running: it is {self.down}")
+        if any(process.stopped for process in present):
+            raise Refused(f"{self.name} is paused: continue it first")
+        if load == self.load:
+            raise Refused(f"{self.name} bears no load" if load is None else f"{self.name} bears a load of {load:g} already")
+        self.lay(load)
+
+    def lay(self, load: float | None) -> None:
+        """Write it down, whole or not at all."""
+        fresh = self.load_file.with_name(self.load_file.name + ".new")
+        fresh.write_text(f"{load or 0.0}\n")
+        fresh.replace(self.load_file)
+        self.load = load
+
+
 class StorePart(Part):
     """The embedded store: a child of the SDS, which starts it again by itself."""
 

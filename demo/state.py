@@ -5,6 +5,7 @@
     trust.toml              whose key is whose
     sds.toml http.toml ...  the settings of each part, for reading and changing
     sds/ http/ ...          what the parts remember
+    load/                   the load that is laid on each server
     files/                  the pages, files and mail of the services
     logs/                   what each part says
 
@@ -87,6 +88,10 @@ class State:
         """The file to which a part's output is appended."""
         return self.logs / f"{part}.log"
 
+    def load(self, server: str) -> Path:
+        """The file with the loadlevel that is laid on a server."""
+        return self.directory / "load" / server
+
     def furnish(self) -> list[str]:
         """Make whatever is missing; returns a line for everything that was replaced."""
         try:
@@ -97,7 +102,7 @@ class State:
             raise StateError(f"{error.filename}: {error.strerror}: mend it, or name another place with --state") from None
 
     def _furnish(self) -> list[str]:
-        for directory in (self.keys, self.logs, self.zone.parent, self.directory / "sds"):
+        for directory in (self.keys, self.logs, self.zone.parent, self.directory / "sds", self.directory / "load"):
             directory.mkdir(exist_ok=True, mode=0o700)
         for server in layout.SERVERS:
             (self.directory / server.name).mkdir(exist_ok=True, mode=0o700)
@@ -108,10 +113,10 @@ class State:
             _once(self.public_key(name), partial(self._public, name), 0o644)
         _once(self.tsig_secret, lambda: base64.b64encode(secrets.token_bytes(32)).decode() + "\n", 0o600)
         lines = [_settle(self.trust, self._trust, [self._public(name) for name in KEY_NAMES], "names a key that is no longer there")]
-        elsewhere = "names a directory or a Python that is no longer in use"
+        elsewhere = "is of an earlier version, or names a directory or a Python that is no longer in use"
         lines.append(_settle(self.settings("sds"), self._sds_settings, [str(self.trust)], elsewhere))
         for server in layout.SERVERS:
-            needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT)]
+            needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT), str(self.load(server.name))]
             lines.append(_settle(self.settings(server.name), partial(self._agent_settings, server), needs, elsewhere))
         return [line for line in lines if line]
 
@@ -153,6 +158,8 @@ state_dir = {_toml(str(self.directory / server.name))}
 key_file = {_toml(str(self.key(server.name)))}
 timing = "auto"   # by the scheduling class that can be had: "lan" or "calm"
 load = "agent"    # three servers share this machine: each counts what it runs itself
+load_command = ["/bin/cat", {_toml(str(self.load(server.name)))}]  # and what "locum demo load" lays on it
+load_command_every_s = 1
 
 [sds]
 address = "{layout.SDS.address}"

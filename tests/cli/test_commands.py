@@ -83,7 +83,7 @@ def test_every_command_is_listed() -> None:
     assert {line.split()[0] for line in listed.splitlines() if line.strip()} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *(f"demo {verb}" for verb in ("kill", "pause", "continue", "stop", "start", "ps"))])
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"demo {verb}" for verb in ("kill", "pause", "continue", "stop", "start", "load", "ps"))])
 def test_help_teaches_by_example(command: str) -> None:
     shown = locum(*command.split(), "--help")
     assert shown.returncode == 0
@@ -105,6 +105,9 @@ def test_help_teaches_by_example(command: str) -> None:
         ["explain"],
         ["demo", "kill", "toaster"],
         ["demo", "kill"],
+        ["demo", "load", "http"],
+        ["demo", "load", "http", "1.5"],
+        ["demo", "load", "toaster", "off"],
         ["status", "--sds", "127.0.0.1"],
         ["status", "--sds", "127.0.0.1:what", "--key", "a", "--sds-key", "b"],
         ["status", "--sds", "tcp://127.0.0.1", "--key", "a", "--sds-key", "b"],
