@@ -11,7 +11,10 @@ by more than `margin` for all of `dwell_s`: joining or returning moves nothing.
           +------- within the margin -----+
 
 Every candidate waits for itself, so that two which overtake each other do not
-keep both from being chosen.  Changes that follow each other within
+keep both from being chosen.  Holders that would leave the same secondary take
+turns, by the names of their services, and each sees in the table where those
+before it went: otherwise all would run to the same one, and from it again.
+ Changes that follow each other within
 `CALM_DWELLS` dwell times double the next one's, up to `LONGEST_BACK_OFF`
 times; every such calm halves it again.  The replacement of a secondary that
 fell silent is the guard's, and waits for nothing.
@@ -28,6 +31,9 @@ SAME_ZONE = 50
 
 UNKNOWN = 1_000
 """The priority of a server whose load is not known yet: behind all others."""
+
+TURN_S = 1.0
+"""Between two that leave the same secondary: a change is in everyone's table by then."""
 
 CALM_DWELLS = 12
 """After so many dwell times, as they then are, without a change of ours the back-off is halved."""
@@ -61,8 +67,13 @@ class Choosing:
         able = [row for row in servers.values() if row.name != me and row.state == "up" and service in row.able]
         return tuple(row.name for row in sorted(able, key=lambda row: (merit(row, zone), shares(row, zone), row.name)))
 
-    def better(self, ranked: tuple[str, ...], recorded: str, me: str, servers: dict[str, ServerRow], now: float) -> str | None:
-        """A candidate worth a change of secondary, once it has been so for the dwell time."""
+    def better(
+        self, ranked: tuple[str, ...], recorded: str, me: str, servers: dict[str, ServerRow], now: float, turn: int = 0
+    ) -> str | None:
+        """A candidate worth a change of secondary, once it has been so for the dwell time.
+
+        `turn`: how many other services have the same secondary and come first.
+        """
         self._follow(recorded, now)
         if not is_server(recorded) or recorded not in ranked or servers[recorded].priority is None:
             self._better_since.clear()
@@ -70,7 +81,7 @@ class Choosing:
         zone = servers[me].zone if me in servers else None
         past = [name for name in ranked if name != recorded and self._advantage(name, recorded, zone, servers) > self._settings.margin]
         self._better_since = {name: self._better_since.get(name, now) for name in past}
-        ripe = [name for name in past if now - self._better_since[name] >= self._dwell_s]
+        ripe = [name for name in past if now - self._better_since[name] >= self._dwell_s + turn * TURN_S]
         self._proposed = ripe[0] if ripe else self._proposed
         return ripe[0] if ripe else None
 

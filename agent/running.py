@@ -209,7 +209,10 @@ class Running:
         servers = self.table.servers
         ranked = choosing.rank(service, self._offer.name, servers)
         backing = self._backing[service]
-        better = None if backing.changing else choosing.better(ranked, backing.secondary, self._offer.name, servers, now)
+        better = None
+        if not backing.changing:
+            turn = sum(row.secondary == backing.secondary and name < service for name, row in self.table.services.items())
+            better = choosing.better(ranked, backing.secondary, self._offer.name, servers, now, turn)
         self._say(channel.Candidates(service=service, names=ranked, better=better))
 
     # -- the guard

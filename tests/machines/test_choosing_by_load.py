@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
-from load_traces import Course, Trace, ramp, square, steady, step
+from load_traces import Course, Herd, Trace, ramp, square, steady, step
 
 from agent.choosing import ChoosingSettings
 
@@ -95,3 +96,16 @@ def test_joining_and_returning_move_nothing() -> None:
     course.run(660.0)
     course.traces = {"email": steady(0.1), "aaa": steady(0.0)}
     assert course.run(HOUR_S) == []
+
+
+def test_holders_that_leave_the_same_secondary_spread() -> None:
+    """Twelve services whose secondary is one server; its load rises: each changes once, and no other gets more than two."""
+    herd = Herd(12)
+    herd.run(30.0)
+    assert len(herd.changes) == 6, "of twelve promises alone: as long as zz is worse by more than the margin"
+    herd.loads["zz"] = 0.9
+    herd.run(HOUR_S)
+    assert sorted(service for _, service, _ in herd.changes) == sorted(herd.secondary)
+    promised = Counter(herd.secondary.values())
+    assert "zz" not in promised and max(promised.values()) <= 2, promised
+    assert herd.changes[-1][0] < 30.0 + ChoosingSettings().dwell_s + 2 * 12
