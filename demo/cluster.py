@@ -212,7 +212,7 @@ class Demo:
     async def _shows(self, server: str, level: float | None, before: float) -> bool:
         """Whether the SDS knows the server's load to be this at least; without one, to be less than before."""
         try:
-            answer = await ask_meanwhile(self._sds(), StatusRequest(), 1.0)
+            answer = await ask_meanwhile(self.sds(), StatusRequest(), 1.0)
         except Silence:
             return False
         rows = answer.status["servers"] if isinstance(answer, Status) else []

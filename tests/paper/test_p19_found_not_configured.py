@@ -35,7 +35,7 @@ def test_p19_nothing_of_a_failover_stands_in_the_settings() -> None:
     from bus.config import parse
 
     config = parse(text, AgentConfig, "agent.toml")
-    assert required and config.backs_up is None and config.service == () and config.sds.address is None
+    assert required and config.backs_up is None and config.service == ()
 
 
 def test_p19_what_a_server_can_run_is_found_with_the_reason_for_the_rest(tmp_path: Path) -> None:
