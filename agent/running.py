@@ -167,7 +167,7 @@ class Running:
         match message:
             case Table():
                 if message.incarnation == self._incarnation:
-                    self._answered = True
+                    self._answered = self._is_whole_answer(message)
                 self.table.take(message)
                 self._look_at_table(now)
             case TableUpdate():
@@ -177,6 +177,12 @@ class Running:
                     self._look_at_table(now)
             case _:
                 pass
+
+    def _is_whole_answer(self, table: Table) -> bool:
+        """Whether the SDS knows of every service what we say of it: this may be the answer to a registration before the newest."""
+        row = next((row for row in table.servers if row.name == self._offer.name), None)
+        said = {*self._ability.able, *self._ability.unable}
+        return row is None or said <= {*row.able, *row.unable}
 
     def _look_at_table(self, now: float) -> None:
         peers = {
