@@ -200,7 +200,7 @@ class Holding:
         return min(due, until) if until > now else due
 
     def _counts_on_witness(self) -> bool:
-        return self.recorded == NOBODY or any(change.sent for change in self.undecided.values())
+        return self.recorded == NOBODY or any(change.sent or change.secondary == NOBODY for change in self.undecided.values())
 
     def _answer_due_at(self) -> float:
         answered = self.leases.answered_at
@@ -265,8 +265,10 @@ class Holding:
         return out
 
     def _may_ask(self, change: Undecided, now: float) -> bool:
-        if not is_server(change.secondary):
+        if change.secondary == ALONE:
             return True
+        if change.secondary == NOBODY:  # once that is recorded only W's word counts, and W may replace us the moment it lapses (R10)
+            return self.leases.until(WITNESS) > now
         carried = max(self.leases.until(WITNESS), self.leases.until(change.secondary)) > now
         return change.acknowledged and carried
 

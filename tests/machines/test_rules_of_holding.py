@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from parts import LITTLE, TIMING, WITNESS, G, Guard, H, S, acknowledge, guard, recipients, said
 
@@ -364,3 +365,19 @@ def test_r8_lost_to_another_grant(number: int) -> None:
     denial = Superseded(service="www", epoch=1 + number, grant_id=4711, refused_grant_id=1001)
     assert said(holder.hear(WITNESS, denial), channel.Kill)
     assert holder.duty.holding is None
+
+
+def test_nobody_is_recorded_only_while_the_lease_of_w_runs() -> None:
+    """R10, R11: else W, whose promise is over too, would replace this holder at once, while it still stops."""
+    holder = backed()
+    holder.holding.definition = msgspec.structs.replace(holder.holding.definition, alone="yield")
+    silent_at, actions = holder.now, []
+    while NOBODY not in [change.secondary for change in holder.holding.undecided.values()]:
+        candidates(holder)
+        actions += holder.wait(TIMING.beat_s)
+        assert holder.now < silent_at + 4 * G
+    actions += holder.wait(TIMING.beat_s)
+    assert not [message for message in said(actions, Appointment) if message.secondary == NOBODY]
+    actions = renew(holder, holder.wait(TIMING.beat_s)) + holder.wait(TIMING.beat_s)
+    assert [message.secondary for message in said(actions, Appointment)][-1] == NOBODY
+    assert holder.holding.leases.until("-witness") > holder.now
