@@ -16,7 +16,7 @@ import zmq
 from bus import refusals
 from bus.keys import Secret, Trust
 from bus.messages import Loadlevel, Rejection, TableRequest, TableUpdate
-from bus.sockets import BindError, Dealer, Publisher, Router, Subscriber
+from bus.sockets import EVERYWHERE, BindError, Dealer, Publisher, Router, Subscriber
 from bus.wire import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Header, decode, encode
 from bus.zap import authenticator, context
 from tests.waiting import until
@@ -348,3 +348,40 @@ for _ in range(100): router.receive(); dealer.send(__import__("bus.messages").me
     begun = time.monotonic()
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20, cwd=Path(__file__).parents[2])
     assert time.monotonic() - begun < 15
+
+
+# -- a server that moves (P20) -------------------------------------------------------------
+
+
+def test_a_router_listens_at_a_new_address_beside_the_old_and_then_there_alone(bench) -> None:
+    """Also of the other family; what is connected at the old address is not cut off before that door is closed."""
+    port = bench.router.port
+    old = bench.dealer()
+    bench.say(old, LIST)
+    for address in ("127.0.0.2", "::1"):
+        bench.router.listen_also(address)
+        bench.say(
+            bench.keep(Dealer(address, port, bench.server_secret.public, bench.secrets["ftp"], Header("demo", "ftp", "guard", 1))), LIST
+        )
+    bench.say(old, LIST)
+    assert sorted(heard.header.sender for heard in bench.hear(4)) == ["ftp", "ftp", "http", "http"]
+    bench.router.listen_no_more("127.0.0.1")
+    assert bench.router.doors == ("127.0.0.2", "::1")
+    until(lambda: (bench.serve(), not old.send(LIST))[1])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_an_address_that_this_host_has_not_changes_no_door(bench) -> None:
+    with pytest.raises(BindError, match=r"192\.0\.2\.1.*no address of this host"):
+        bench.router.listen_also("192.0.2.1")
+    assert bench.router.doors == ("127.0.0.1",)
+    bench.say(bench.dealer(), LIST)
+    assert bench.hear()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.7", "::1"])
+def test_a_router_may_listen_everywhere(bench, address: str) -> None:
+    bench.router = bench.keep(Router(EVERYWHERE, 0, bench.server_secret, bench.trust, SDS))
+    bench.say(bench.keep(Dealer(address, bench.router.port, bench.server_secret.public, bench.secrets["http"], HERE)), LIST)
+    assert bench.hear()[0].message == LIST

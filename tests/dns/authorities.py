@@ -38,12 +38,30 @@ options {{
     listen-on-v6 {{ none; }};
     recursion no;
     dnssec-validation no;
-    notify no;
-    allow-transfer {{ none; }};
+    notify {notify};
+    {also_notify}
+    notify-delay 0;
+    allow-transfer {{ {transfer}; }};
 }};
 controls {{ }};
 key "{key}" {{ algorithm hmac-sha256; secret "{secret}"; }};
 zone "{zone}" {{ type primary; file "{folder}/zone.db"; allow-update {{ key "{key}"; }}; }};
+"""
+
+BIND_SECONDARY = """
+options {{
+    directory "{folder}";
+    pid-file none;
+    session-keyfile "{folder}/session.key";
+    listen-on port {port} {{ {address}; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    dnssec-validation no;
+    notify no;
+    allow-transfer {{ none; }};
+}};
+controls {{ }};
+zone "{zone}" {{ type secondary; file "{folder}/zone.db"; primaries {{ {address} port {primary}; }}; }};
 """
 
 BIND_ZONE = f"""
@@ -71,9 +89,12 @@ def free_port() -> int:
 class Authority:
     """A name server process for ZONE, and how to talk to it."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, notify: int = 0) -> None:
+        """`notify`: the port of a BIND secondary, which may have the zone from this one."""
         self.kind = kind
         self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.notify = notify
         self.port = free_port()
         self.secret = os.urandom(32)
         self.secret_file = folder / "secret"
@@ -94,9 +115,12 @@ class Authority:
         if self.kind == "bind":
             config = self.folder / "named.conf"
             secret = base64.b64encode(self.secret).decode()
-            config.write_text(
-                BIND_CONFIG.format(folder=self.folder, port=self.port, address=ADDRESS, key=KEY_NAME, secret=secret, zone=ZONE)
-            )
+            values = {"folder": self.folder, "port": self.port, "address": ADDRESS, "key": KEY_NAME, "secret": secret, "zone": ZONE}
+            values |= {"notify": "no", "also_notify": "", "transfer": "none"}
+            if self.notify:
+                also = f"also-notify {{ {ADDRESS} port {self.notify}; }};"
+                values |= {"notify": "explicit", "also_notify": also, "transfer": ADDRESS}
+            config.write_text(BIND_CONFIG.format(**values))
             if not self.state_file.exists():
                 self.state_file.write_text(BIND_ZONE)
             return [str(NAMED), "-g", "-n", "1", "-c", str(config)]
@@ -157,3 +181,16 @@ class Authority:
 
     def names(self, **changed: object) -> Names:
         return Names(self.settings(**changed), self.secret)
+
+
+class BindSecondary(Authority):
+    """A BIND 9 that has the zone from a primary, and knows no key."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("bind", folder)
+        self.primary = 0  # its port
+
+    def command(self) -> list[str]:
+        config = self.folder / "named.conf"
+        config.write_text(BIND_SECONDARY.format(folder=self.folder, port=self.port, address=ADDRESS, zone=ZONE, primary=self.primary))
+        return [str(NAMED), "-g", "-n", "1", "-c", str(config)]

@@ -34,6 +34,7 @@ def test_point_and_look_up(writer: Writer, name: str) -> None:
     assert run(names.look_up(name)) == []
     assert run(names.point(name, "127.0.1.11", 1)) == Named(fqdn=name, address="127.0.1.11", epoch=1)
     assert run(names.look_up(name)) == ["127.0.1.11"]
+    assert [answer.addresses for answer in run(names.answers(name))] == [("127.0.1.11",)]
     assert run(names.point(name, "127.0.1.13", 2)) == Named(fqdn=name, address="127.0.1.13", epoch=2)
     assert run(names.look_up(name)) == ["127.0.1.13"]
 
@@ -125,7 +126,7 @@ def test_address_that_is_none(writer: Writer, name: str, address: str) -> None:
 
 
 def test_twin_has_the_same_shape() -> None:
-    for method in ("point", "register", "look_up"):
+    for method in ("point", "register", "look_up", "answers"):
         assert inspect.signature(getattr(NamesTwin, method)) == inspect.signature(getattr(Names, method))
 
 
@@ -135,6 +136,8 @@ def test_silent_twin() -> None:
     assert isinstance(run(NamesTwin(zone).point("www.x.", "127.0.1.1", 1)), Unreachable)
     with pytest.raises(NoAnswerError):
         run(NamesTwin(zone).look_up("www.x."))
+    (answer,) = run(NamesTwin(zone).answers("www.x."))
+    assert answer.addresses is None and answer.trouble
 
 
 # -- what only the wire can show -----------------------------------------------------------
