@@ -50,11 +50,29 @@ def test_what_is_wrong_with_a_service_is_a_line(changed: dict[str, Any], words: 
     assert words in line
 
 
+def name(**changed: Any) -> dict[str, Any]:
+    """What the status says of a name."""
+    return {"fqdn": "www.test", "state": "pending", "for_s": 3.0, "why": "ns2: no answer", "answers": {}} | changed
+
+
+def test_a_name_that_is_pending_or_wrong_is_shown_and_warned_of() -> None:
+    """P5."""
+    assert warnings(status(dns=name(state="converged", why=None))) == []
+    pending = status(dns=name())
+    assert warnings(pending) == ["the name www.test is pending for 3.0 s: ns2: no answer"]
+    assert "127.0.1.11 (pending)" in page(pending)
+    lost = status(dns=name(state="wrong", for_s=None, why="it leads to 127.0.1.9, where nobody serves it"), dns_address="127.0.1.9")
+    assert warnings(lost) == ["the name www.test is wrong: it leads to 127.0.1.9, where nobody serves it"]
+    own = status()
+    own["servers"][0]["dns"] = name(fqdn="email.servers.test")
+    assert warnings(own) == ["the name email.servers.test is pending for 3.0 s: ns2: no answer"]
+
+
 def test_an_sds_on_a_servers_machine_is_warned_of() -> None:
     """Section 4: W must not share a machine with P or B."""
     shared = status()
-    for address in ("127.0.1.13", "127.0.1.13:5750"):
-        shared["sds"][0]["address"] = address
+    for address, at in (("127.0.1.13", "127.0.1.13"), ("127.0.1.13:5750", "127.0.1.13"), ("[fd00::13]:5750", "fd00::13")):
+        shared["sds"][0]["address"], shared["servers"][0]["address"] = address, at
         (line,) = warnings(shared)
         assert "shares a machine with email" in line
 

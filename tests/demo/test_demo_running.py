@@ -37,10 +37,13 @@ def test_a_service_is_used_by_its_name(demo: RunningDemo, server: object) -> Non
     assert seen.epoch == demo.service(home.service)["epoch"]
 
 
-def test_servers_have_names_too(demo: RunningDemo) -> None:
+def test_servers_register_their_names(demo: RunningDemo) -> None:
+    """P5."""
     for server in SERVERS:
-        assert look_up(f"{server.name}.servers") == server.address
+        until(lambda server=server: look_up(f"{server.name}.servers") == server.address, within_s=30)
     assert look_up("www", "TXT")
+    registered = {event["server"] for event in demo.history() if event["kind"] == "converged" and event["service"] is None}
+    assert registered == {server.name for server in SERVERS}
 
 
 def test_status_json_has_the_promised_shape(demo: RunningDemo) -> None:
