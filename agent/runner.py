@@ -45,7 +45,7 @@ SURVEY_EVERY_S = 5.0
 """How often it is looked anew at what this server can run."""
 
 UNSAID = 200
-"""Events for the history that wait for a connection to the SDS; of more the oldest are lost."""
+"""Events for the history that wait for the SDS; of more the oldest are lost."""
 
 MISSED_S = 5.0
 """An SDS that says nothing for so long is spoken of."""
@@ -174,7 +174,7 @@ class Runner:
                 raise AssertionError(f"no such action: {action!r}")
 
     def _say_to_sds(self, message: Message) -> None:
-        """What is for the history waits for a connection; all else is said again by the machine, or no longer true."""
+        """What is for the history waits until the SDS knows us; all else is said again by the machine, or no longer true."""
         if isinstance(message, Happened):
             self._unsaid.append(message)
             self._say_what_happened()
@@ -182,7 +182,7 @@ class Runner:
             self._sds.send(message)
 
     def _say_what_happened(self) -> None:
-        while self._unsaid and self._sds.send(self._unsaid[0]):
+        while self._unsaid and self._machine.admitted and self._sds.send(self._unsaid[0]):
             self._unsaid.popleft()
 
     def _complete(self, line: channel.Line) -> channel.Line:

@@ -122,6 +122,11 @@ class Running:
         self._actions: list[Any] = []
         self.wake_at = now
 
+    @property
+    def admitted(self) -> bool:
+        """The SDS has answered the newest registration: what this incarnation says is heard."""
+        return self._answered
+
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
         self._actions = []
