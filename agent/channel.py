@@ -50,6 +50,13 @@ class MovedTo(Line, frozen=True, kw_only=True):
     address: str
 
 
+class SdsAt(Line, frozen=True, kw_only=True):
+    """Where the SDS listens, when that is not in the settings: speak to it there."""
+
+    address: str
+    port: int
+
+
 class Candidates(Line, frozen=True, kw_only=True):
     """Who could be this service's secondary, best first; `better` is past margin and dwell."""
 
@@ -228,6 +235,7 @@ Speaker = Literal["tether", "runner"]
 LINES: tuple[type[Line], ...] = (
     Peers,
     MovedTo,
+    SdsAt,
     Candidates,
     Spawn,
     Serving,

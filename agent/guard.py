@@ -71,6 +71,7 @@ class Guard:
         self._old_doors: dict[str, float] = {}  # address -> when it is closed
         self._router = Router(self._address or EVERYWHERE, config.peer_port, self._secret, Trust.of({}), self._header)
         self._sds_key = load_public(Path(config.sds.public_key_file))
+        self._sds_at = (config.sds.address, config.sds.port)
         self._sds = self._dial_sds()
         self._peers: dict[str, channel.PeerAddress] = {}
         self._lines: dict[str, PeerLine] = {}
@@ -79,7 +80,8 @@ class Guard:
         self._machine = Guarding(config.name, incarnation, secrets.randbits(48), timing, clock())
         self._poller = Poller()
         for thing in (self._router, self._sds, tether.fileno()):
-            self._poller.register(thing)
+            if thing is not None:
+                self._poller.register(thing)
 
     @property
     def alone(self) -> bool:
@@ -111,7 +113,8 @@ class Guard:
         for connection, header, message in self._router.receive():
             self._connections[header.sender, header.incarnation] = connection
             events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
-        dealers = [self._sds, *(line.dealer for line in self._lines.values())]
+        dealers = [self._sds] if self._sds else []
+        dealers += [line.dealer for line in self._lines.values()]
         for dealer in dealers:
             part = "sds" if dealer is self._sds else "guard"
             for header, message in dealer.receive():
@@ -151,6 +154,9 @@ class Guard:
         events: list[Any] = []
         try:
             for line, _ in runner.receive():
+                if isinstance(line, channel.SdsAt):
+                    self._find_sds(line)
+                    continue
                 if isinstance(line, channel.Peers):
                     self._meet(line.peers)
                 elif isinstance(line, channel.MovedTo):
@@ -197,10 +203,7 @@ class Guard:
             return
         if not self._everywhere:
             self._door_wanted = address
-        self._poller.unregister(self._sds)
-        self._sds.close()
-        self._sds = self._dial_sds()
-        self._poller.register(self._sds)
+        self._redial_sds()
         for name in list(self._lines):
             self._hang_up(name)
 
@@ -221,9 +224,27 @@ class Guard:
             del self._old_doors[address]
             self._router.listen_no_more(address)
 
-    def _dial_sds(self) -> Dealer:
-        sds = self._config.sds
-        return Dealer(sds.address, sds.port, self._sds_key, self._secret, self._header)
+    # -- where the SDS is
+
+    def _find_sds(self, line: channel.SdsAt) -> None:
+        """The runner looked up where the SDS is.  Leases are not touched: for who grants them, this is a loss of the link."""
+        if (line.address, line.port) == self._sds_at:
+            return
+        self._sds_at = (line.address, line.port)
+        self._redial_sds()
+
+    def _redial_sds(self) -> None:
+        if self._sds:
+            self._poller.unregister(self._sds)
+            self._sds.close()
+        self._sds = self._dial_sds()
+        if self._sds:
+            self._poller.register(self._sds)
+
+    def _dial_sds(self) -> Dealer | None:
+        """A connection to the SDS, once it is known where it is."""
+        address, port = self._sds_at
+        return Dealer(address, port, self._sds_key, self._secret, self._header) if address else None
 
     # -- what goes out
 
@@ -249,7 +270,8 @@ class Guard:
     def _send(self, action: Send) -> None:
         to = action.to
         if to.part == "sds":
-            self._sds.send(action.message)
+            if self._sds:
+                self._sds.send(action.message)
         elif to.incarnation:
             connection = self._connections.get((to.name, to.incarnation))
             if connection is not None and not self._router.send(connection, action.message):

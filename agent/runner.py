@@ -23,12 +23,14 @@ import msgspec
 from agent import adoption, channel, dns, scheduling
 from agent.choosing import ChoosingSettings
 from agent.drivers.command import CommandDriver
+from agent.finding import Place
 from agent.lines import LineError, LineSocket
 from agent.load import Load, agent_reader, read_host
 from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
+from agent.seeking import Seeking
 from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
 from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
@@ -68,7 +70,10 @@ class Runner:
         self._secret = load_secret(Path(config.key_file))
         self._sds_key = load_public(Path(config.sds.public_key_file))
         self._header = Header(config.cluster, config.name, "runner", 0)
-        self._sds, self._updates = self._dial()
+        self._sds: Dealer | None = None
+        self._updates: Subscriber | None = None
+        self._sds_at: Place | None = None
+        self._seeking = Seeking(config, log)
         self._whereabouts = Whereabouts(config)
         self._driver = CommandDriver(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
@@ -97,8 +102,11 @@ class Runner:
         """Until everything is handed over or the guard is gone; the exit status."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._step, Terminate())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))  # the tether's word may have come before us
-        for thing in (self._sds, self._updates, self._guard.fileno()):
-            self._poller.register(thing)
+        self._poller.register(self._guard.fileno())
+        if self._config.sds.address:
+            self._dial_sds(Place(self._config.sds.address, self._config.sds.port, self._config.sds.updates_port))
+        else:
+            self._begin(self._seeking.run(lambda: self._sds_heard_at, self._go_to_sds))
         for chore in (self._sample(), self._survey_all(), self._miss_sds(), self._follow_address()):
             self._begin(chore)
         if self._config.load_command:
@@ -114,7 +122,7 @@ class Runner:
     # -- what comes in
 
     def _drain(self) -> None:
-        for socket in (self._sds, self._updates):
+        for socket in self._sockets:
             for header, message in socket.receive():
                 self._sds_heard_at = clock()
                 if isinstance(message, Rejection):
@@ -134,7 +142,32 @@ class Runner:
     def _introduce(self, incarnation: int) -> None:
         """The guard's incarnation is this server's."""
         self._header = Header(self._config.cluster, self._config.name, "runner", incarnation)
-        self._sds.header = self._updates.header = self._header
+        for socket in self._sockets:
+            socket.header = self._header
+
+    # -- the SDS
+
+    @property
+    def _sockets(self) -> list[Dealer | Subscriber]:
+        """The connections to the SDS, once it is known where it is."""
+        return [socket for socket in (self._sds, self._updates) if socket is not None]
+
+    def _dial_sds(self, place: Place) -> None:
+        """Speak to it there, by new connections, and no longer elsewhere."""
+        self._sds_at = place
+        for socket in self._sockets:
+            self._poller.unregister(socket)
+            socket.close()
+        self._sds = Dealer(place.address, place.port, self._sds_key, self._secret, self._header)
+        self._updates = Subscriber(place.address, place.updates_port, self._sds_key, self._secret, self._header)
+        for socket in self._sockets:
+            self._poller.register(socket)
+
+    def _go_to_sds(self, place: Place) -> None:
+        self._dial_sds(place)
+        self._whereabouts.sds_is_at(place.address, place.port)
+        self._guard.send(channel.SdsAt(address=place.address, port=place.port))
+        self._poller.poke()
 
     # -- what goes out
 
@@ -179,10 +212,14 @@ class Runner:
             self._unsaid.append(message)
             self._say_what_happened()
         else:
-            self._sds.send(message)
+            self._send(message)
+
+    def _send(self, message: Message) -> bool:
+        """False: there is no connection."""
+        return self._sds is not None and self._sds.send(message)
 
     def _say_what_happened(self) -> None:
-        while self._unsaid and self._machine.admitted and self._sds.send(self._unsaid[0]):
+        while self._unsaid and self._machine.admitted and self._send(self._unsaid[0]):
             self._unsaid.popleft()
 
     def _complete(self, line: channel.Line) -> channel.Line:
@@ -277,19 +314,10 @@ class Runner:
         self._whereabouts.follow(config)
         changes.look_now()
 
-    def _dial(self) -> tuple[Dealer, Subscriber]:
-        """New connections to the SDS."""
-        sds = self._config.sds
-        dealer = Dealer(sds.address, sds.port, self._sds_key, self._secret, self._header)
-        return dealer, Subscriber(sds.address, sds.updates_port, self._sds_key, self._secret, self._header)
-
     def _reconnect(self) -> None:
         """A connection that came from an address which is gone says nothing of its end (TRAPS 23): make it anew."""
-        for socket in (self._sds, self._updates):
-            socket.close()
-        self._sds, self._updates = self._dial()
-        for socket in (self._sds, self._updates):
-            self._poller.register(socket)
+        if self._sds_at is not None:
+            self._dial_sds(self._sds_at)
 
     # -- itself
 
@@ -301,8 +329,9 @@ class Runner:
 
     async def _miss_sds(self) -> None:
         """Say it once when the SDS is not heard, and once when it is again."""
-        where, missed = f"the SDS at {self._config.sds.address} port {self._config.sds.port}", False
+        missed = False
         while True:
+            where = f"the SDS at {self._sds_at}" if self._sds_at else "the SDS, not found yet,"
             silent_s = clock() - self._sds_heard_at
             if missed is not (silent_s > MISSED_S):
                 missed = not missed

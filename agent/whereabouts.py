@@ -28,7 +28,7 @@ class Whereabouts:
     """This host's address, looked for anew at each `look`."""
 
     def __init__(self, config: AgentConfig) -> None:
-        self._sds = (config.sds.address, config.sds.port)
+        self._sds = (config.sds.address, config.sds.port) if config.sds.address else None
         self.settings = config.own_address
         self.address = self.look() or ""
         """As last looked; empty if there never was one."""
@@ -37,12 +37,18 @@ class Whereabouts:
         """The settings were changed."""
         self.settings = config.own_address
 
+    def sds_is_at(self, address: str, port: int) -> None:
+        """DNS told."""
+        self._sds = (address, port)
+
     def look(self) -> str | None:
         """The address now; None if there is none."""
         settings = self.settings
         if settings.literal is not None:
             return settings.literal
-        here = _of_interface(settings) if settings.interface else _towards(self._sds, settings)
+        if not settings.interface and self._sds is None:
+            return None
+        here = _of_interface(settings) if settings.interface or self._sds is None else _towards(self._sds, settings)
         usable = [address for address in here if reachable(address) and _can_be_bound(address)]
         current = getattr(self, "address", "")
         return current if current in usable else next(iter(usable), None)

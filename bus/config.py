@@ -133,14 +133,27 @@ TimingName = Literal["auto", PresetName]
 Scheduling = Literal["fifo", "nice", "other"]
 
 
+_DOMAIN = re.compile(r"(?=.{1,220}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+def is_domain(text: str) -> bool:
+    """Whether this can be the domain in which an SDS is looked for."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of a file: an unknown key is an error, since it is a misspelt one."""
 
 
 class SdsAddress(_Section, frozen=True, kw_only=True):
-    """Where the SDS listens, and the key by which it is known."""
+    """Where the SDS listens, and the key by which it is known.
 
-    address: str = "127.0.0.1"
+    Without an address it is found by DNS SRV: in `domain`, else in the zone of
+    `[dns]`, else in the host's own search list.
+    """
+
+    address: str | None = None
+    domain: str | None = None
     port: Port = 5750
     updates_port: Port = 5751
     public_key_file: str
@@ -263,6 +276,10 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
     if config.load == "none" and not config.load_command:
         raise ConfigError(f'{filename}: load: is "none", and no load_command is given: one of the two must tell how busy this server is')
+    if config.sds.address is not None and config.sds.domain is not None:
+        raise ConfigError(f"{filename}: sds.domain: is where to look for an SDS whose address is not known, but address is given: drop one")
+    if config.sds.domain is not None and not is_domain(config.sds.domain):
+        raise ConfigError(f'{filename}: sds.domain: "{config.sds.domain}" is no domain: write it as shop.example')
     if config.name == "sds":
         raise ConfigError(f"{filename}: name: the SDS has this name: choose another")
     if config.sds.port == config.peer_port and config.sds.address == config.address:
@@ -278,7 +295,7 @@ def _check_addresses(config: AgentConfig | SdsConfig, filename: str) -> None:
     key = "address"
     try:
         own = config.own_address
-        if own.follows and own.interface is None and literal(config.sds.address) is None:
+        if own.follows and own.interface is None and config.sds.address is not None and literal(config.sds.address) is None:
             key = "sds.address"
             raise ValueError('with address = "auto" it must be an address, not a name: write it as 192.0.2.10')
         if config.dns is not None:

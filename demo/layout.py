@@ -51,5 +51,9 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 
 def records() -> tuple[str, ...]:
-    """What the zone holds from the start: the name of the SDS.  The servers register their own (P5)."""
-    return (f"sds.servers.{ZONE}. A {SDS.address}",)
+    """What the zone holds from the start: the name of the SDS, and where it listens.  The servers register their own (P5)."""
+    ports = [("_locum-sds._tcp", SDS.port), ("_locum-sds-updates._tcp", SDS_UPDATES.port)]
+    return (
+        f"sds.servers.{ZONE}. A {SDS.address}",
+        *(f"{name}.{ZONE}. SRV 0 0 {port} sds.servers.{ZONE}." for name, port in ports),
+    )

@@ -4,7 +4,7 @@
     update(prerequisites, updates)  -> rcode, and the zone as it then is
 
 No sockets, files or clocks.  An update yields a new zone or the very same one,
-never half of a change.  Held are A, AAAA and TXT anywhere, SOA and NS at the
+never half of a change.  Held are A, AAAA, SRV and TXT anywhere, SOA and NS at the
 apex; there are no aliases, wildcards or delegations, and what would make one is
 refused.
 """
@@ -31,7 +31,7 @@ from dns.rdatatype import RdataType
 DEFAULT_TTL_S = 1
 """Of what a new zone begins with: in a demo a name moves within a second."""
 
-_ANYWHERE = frozenset((RdataType.A, RdataType.AAAA, RdataType.TXT))
+_ANYWHERE = frozenset((RdataType.A, RdataType.AAAA, RdataType.SRV, RdataType.TXT))
 _AT_APEX = frozenset((RdataType.SOA, RdataType.NS))
 
 

@@ -90,6 +90,8 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent('peer_port = "x"'), "peer_port", "expected `int`, got `str`"),
         (agent("peer_port = 0"), "peer_port", ">= 1"),
         (agent(sds="adress = '::1'"), "sds.adress", 'did you mean "address"'),
+        (agent(sds="address = '::1'\ndomain = 'shop.example'"), "sds.domain", "address is given"),
+        (agent(sds="domain = 'a..b'"), "sds.domain", "is no domain"),
         (agent(service="colour = 'red'"), "service[0].colour", "unknown key"),
         (agent(service="failback_delay_s = nan"), "failback_delay_s", "expected"),
         (agent().replace('name = "http"', 'name = "HTTP"'), "name", "regex"),

@@ -46,6 +46,13 @@ def test_servers_register_their_names(demo: RunningDemo) -> None:
     assert registered == {server.name for server in SERVERS}
 
 
+def test_the_sds_is_found_by_dns(demo: RunningDemo) -> None:
+    """P19: nobody need name it."""
+    keys = ["--key", str(demo.state / "keys" / "operator.key"), "--sds-key", str(demo.state / "keys" / "sds.key.pub")]
+    found = locum("status", "--domain", ZONE, "--name-server", "127.0.1.14:10053", "--cluster", "demo", *keys)
+    assert found.returncode == 0 and f"www.{ZONE}" in found.stdout, found.stderr
+
+
 def test_status_json_has_the_promised_shape(demo: RunningDemo) -> None:
     status = demo.status()
     assert set(status) >= {"cluster", "seq", "sds", "servers", "services"}

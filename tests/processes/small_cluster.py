@@ -103,13 +103,13 @@ class SmallCluster:
         values |= {"key_file": str(self.key("sds")), "trust_file": str(self.trust)} | changed
         return self._write("sds", "".join(f"{key} = {toml(value)}\n" for key, value in values.items()))
 
-    def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, **changed: str) -> Path:
-        """The settings of a server; `service` is what is at home there."""
+    def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, where: str | None = None, **changed: str) -> Path:
+        """The settings of a server; `service` is what is at home there, `where` what leads to the SDS if not its address."""
         values = {"cluster": "small", "name": name, "address": self.servers.get(name, ""), "state_dir": str(self.directory / name)}
         values |= {"key_file": str(self.key(name))} | changed
         text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
-        text += f"[sds]\naddress = {toml(self.sds_address)}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n"
-        text += self.dns
+        where = f"address = {toml(self.sds_address)}" if where is None else where
+        text += f"[sds]\n{where}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n{self.dns}"
         if service is not None:
             settings = {"name": "www", "fqdn": "www.test", "port": PORT, "start": WEB, "failback_delay_s": 0.5} | dict(service)
             text += "[[service]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in settings.items())
