@@ -218,6 +218,12 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
         return tuple(msgspec.convert(msgspec.to_builtins(s) | {"home": self.name}, ServiceDefinition) for s in self.service)
 
 
+class JoinerSettings(_Section, frozen=True, kw_only=True):
+    """What a server that joins by a token is given for its own file, secrets included."""
+
+    dns: DnsSettings | None = None
+
+
 class SdsConfig(_Section, frozen=True, kw_only=True):
     """What `locum sds --config` reads."""
 
@@ -232,6 +238,7 @@ class SdsConfig(_Section, frozen=True, kw_only=True):
     store: str = "embedded"  # or a Redis URL: redis://user:secret@host:6379/0
     timing: TimingName = "auto"
     history_limit: Annotated[int, msgspec.Meta(ge=100, le=10_000_000)] = 100_000
+    joiners: JoinerSettings | None = None
 
 
 Config = TypeVar("Config", AgentConfig, SdsConfig)
@@ -325,5 +332,7 @@ def _explain(error: str, kind: type[msgspec.Struct]) -> str:
 
 
 def _known_keys(kind: type[msgspec.Struct]) -> list[str]:
-    nested: tuple[type[msgspec.Struct], ...] = (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else ()
+    nested: tuple[type[msgspec.Struct], ...] = (
+        (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else (JoinerSettings, DnsSettings)
+    )
     return [field for struct in (kind, *nested) for field in struct.__struct_fields__]

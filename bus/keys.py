@@ -15,22 +15,20 @@ import struct
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-import msgspec
 import zmq
 from zmq.utils import z85
 
 from bus.config import ConfigError
-from bus.values import Part
-
-Role = Literal["server", "operator", "viewer", "sds"]
+from bus.values import Owner, Part, Role
 
 SPEAKS_AS: dict[Role, frozenset[Part]] = {
-    "server": frozenset[Part](("guard", "runner")),
+    "server": frozenset[Part](("guard", "runner", "member")),
     "sds": frozenset[Part](("sds",)),
     "operator": frozenset[Part](("operator", "viewer")),
     "viewer": frozenset[Part](("viewer",)),
+    "joiner": frozenset[Part](("joiner",)),
 }
 """What the owner of a key may call itself in a header, by role (DESIGN section 7)."""
 
@@ -58,13 +56,6 @@ class Secret:
         return cls(zmq.curve_keypair()[1].decode())
 
 
-class Owner(msgspec.Struct, frozen=True):
-    """Who holds a key, and as what."""
-
-    name: str
-    role: Role
-
-
 class Trust:
     """Which public key belongs to whom.  It never changes: a socket is given another.
 
@@ -87,6 +78,10 @@ class Trust:
     def keys(self, role: Role) -> dict[str, str]:
         """The public keys of everyone in this role, by name."""
         return {owner.name: key for key, owner in self._owners.items() if owner.role == role}
+
+    def owners(self) -> dict[str, Owner]:
+        """Everyone, by public key."""
+        return dict(self._owners)
 
     def __len__(self) -> int:
         return len(self._owners)

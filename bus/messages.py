@@ -10,6 +10,7 @@ bus/wire.py, what it is made of in bus/values.py.
     renewal, appointment               R10, R11   holder <-> SDS
     release service, released          P15-P17    home -> holder -> SDS
     questions and orders               people and programs <-> SDS
+    coming and going                   operators, newcomers, servers <-> SDS
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bus.values import Backup, Count, Hold, Level, Name, NameState, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
+from bus.values import Backup, Count, Hold, Key, Level, Name, NameState, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -320,6 +321,66 @@ class Accepted(Message, frozen=True, kw_only=True):
     text: Text
 
 
+# -- coming and going (P19, section 7) -----------------------------------------------------
+
+
+class TokenRequest(Message, frozen=True, kw_only=True):
+    """Operator to SDS: whoever has the secret of this key may join, once. P19."""
+
+    public_key: Key  # of the token; its secret never passes
+    role: Literal["server", "operator", "viewer"] = "server"
+    name: Name | None = None  # under which one may join; none: any that is free
+    valid_s: Annotated[float, msgspec.Meta(ge=1.0, le=2_592_000.0)] = 3_600.0
+
+
+class Issued(Message, frozen=True, kw_only=True):
+    """SDS to operator: that key may join now; what the token must say besides."""
+
+    number: Count  # the token speaks as token-NUMBER
+    address: str
+    port: Port
+    updates_port: Port
+
+
+class Join(Message, frozen=True, kw_only=True):
+    """Newcomer to SDS, under the key of a token: let this key of mine in. P19."""
+
+    public_key: Key
+    name: Name
+
+
+class Joined(Message, frozen=True, kw_only=True):
+    """SDS to newcomer: you are in; this belongs into your settings, and these services are there."""
+
+    name: Name
+    role: Literal["server", "operator", "viewer"]
+    sds: Name
+    settings: dict[str, dict[str, Any]] = {}
+    secrets: dict[str, str] = {}
+    services: tuple[ServiceDefinition, ...] = ()
+
+
+class Leave(Message, frozen=True, kw_only=True):
+    """Operator or server to SDS, until it is done: let this server go, once it holds nothing."""
+
+    server: Name
+    force: bool = False  # though it holds something
+
+
+class Leaving(Message, frozen=True, kw_only=True):
+    """SDS to whoever said so: how far it is."""
+
+    left: bool
+    text: Text
+
+
+class Revoke(Message, frozen=True, kw_only=True):
+    """Operator to SDS: no longer trust that one's key, at once."""
+
+    role: Literal["server", "operator", "viewer"] = "server"
+    name: Name
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Registration,
     Loadlevel,
@@ -352,5 +413,12 @@ MESSAGES: tuple[type[Message], ...] = (
     History,
     Order,
     Accepted,
+    TokenRequest,
+    Issued,
+    Join,
+    Joined,
+    Leave,
+    Leaving,
+    Revoke,
 )
 """The union, in the paper's order; a test holds docs/protocol.md against it."""

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import zmq
 
-from bus.keys import SPEAKS_AS, Owner, Secret, Trust
+from bus.keys import SPEAKS_AS, Secret, Trust
 from bus.messages import Message, Rejection
 from bus.polling import AsyncPoller, readable
 from bus.refusals import Refusals
-from bus.values import TEXT_LIMIT
+from bus.values import TEXT_LIMIT, Owner
 from bus.wire import MAX_MESSAGE_BYTES, Header, PeerError, VersionError, decode, encode
 from bus.zap import HANDSHAKE_S, Chore, Handshakes, authenticator, context
 

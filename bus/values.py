@@ -22,12 +22,21 @@ TEXT_LIMIT = 2_000
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Part = Literal["guard", "runner", "sds", "operator", "viewer"]
+Key = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
+Part = Literal["guard", "runner", "sds", "operator", "viewer", "member", "joiner"]
+Role = Literal["server", "operator", "viewer", "sds", "joiner"]
 
 
 def is_server(name: str) -> bool:
     """Whether a recorded secondary is a server, not NOBODY or ALONE."""
     return not name.startswith("-")
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds a key, and as what."""
+
+    name: str
+    role: Role
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

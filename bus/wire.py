@@ -7,7 +7,7 @@ Whatever is not a message for us becomes one `PeerError`, never a crash.
 
 from __future__ import annotations
 
-from typing import Annotated, Union
+from typing import Annotated, Union, get_args
 
 import msgspec
 
@@ -49,7 +49,7 @@ class _Envelope(msgspec.Struct, array_like=True, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 _envelopes = msgspec.msgpack.Decoder(_Envelope)
 _bodies = msgspec.msgpack.Decoder(Union[MESSAGES])
-_PARTS = frozenset(("guard", "runner", "sds", "operator", "viewer"))
+_PARTS = frozenset(get_args(Part))
 
 
 class VersionError(PeerError):

@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 import zmq
 from zmq.utils import z85
 
-from bus.keys import Owner
 from bus.refusals import Refusals, log, now
+from bus.values import Owner
 
 HANDSHAKE_S = 3.0
 """A client that has not shaken hands within this time is cut off."""

@@ -40,8 +40,16 @@ _OPTIONS = (
     ),
     click.option("--key", metavar="FILE", envvar="LOCUM_KEY", show_envvar=True, help="Your own secret key."),
     click.option("--sds-key", metavar="FILE", envvar="LOCUM_SDS_KEY", show_envvar=True, help="The public key of the SDS."),
-    click.option("--as", "name", metavar="NAME", help='Your name in the trust file of the SDS.  [default: "operator"]'),
-    click.option("--cluster", metavar="NAME", help='The name of the cluster.  [default: of the config, else "locum"]'),
+    click.option(
+        "--as", "name", metavar="NAME", envvar="LOCUM_AS", show_envvar=True, help='Your name, as the SDS knows it.  [default: "operator"]'
+    ),
+    click.option(
+        "--cluster",
+        metavar="NAME",
+        envvar="LOCUM_CLUSTER",
+        show_envvar=True,
+        help='The name of the cluster.  [default: of the config, else "locum"]',
+    ),
     click.option("--config", metavar="FILE", help="Find the cluster by the settings of its SDS or of an agent."),
 )
 
@@ -55,7 +63,13 @@ def finds_cluster(command: Command) -> Command:
 
     found.__doc__, found.__name__ = command.__doc__, command.__name__
     found.__click_params__ = list(getattr(command, "__click_params__", ()))  # type: ignore[attr-defined]
-    wrapped: Any = found
+    result: Command = options(found)  # type: ignore[assignment]
+    return result
+
+
+def options(command: Command) -> Command:
+    """Give a command the options that name a cluster, each as an argument of its own."""
+    wrapped: Any = command
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     result: Command = wrapped

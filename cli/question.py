@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from bus.addresses import written
 from bus.keys import Secret
-from bus.messages import Accepted, History, Message, Order, Rejection, Status
+from bus.messages import Accepted, History, Issued, Joined, Leave, Leaving, Message, Order, Rejection, Revoke, Status, TokenRequest
 from bus.polling import Poller, wait_any
 from bus.refusals import now
 from bus.sockets import Dealer
+from bus.values import Part
 from bus.wire import Header
 
 PATIENCE_S = 3.0
@@ -17,7 +18,8 @@ PATIENCE_S = 3.0
 
 _REPEAT_S = 0.7  # a question whose answer was lost is asked again; an order never is
 _CONNECTING_S = 0.005  # between two attempts to send before the connection stands
-_ANSWERS = (Status, History, Accepted, Rejection)
+_ANSWERS = (Status, History, Accepted, Rejection, Issued, Joined, Leaving)
+_FOR_OPERATORS = (Order, TokenRequest, Leave, Revoke)
 
 
 class Silence(Exception):
@@ -33,11 +35,12 @@ class Sds(NamedTuple):
     public_key: str
     secret: Secret
     name: str
+    part: Part | None = None  # as which one speaks; none: an operator or viewer, as the message needs it
 
     def line(self, message: Message) -> Dealer:
         """A connection for this message: only an order needs an operator's key."""
-        part = "operator" if isinstance(message, Order) else "viewer"
-        return Dealer(self.address, self.port, self.public_key, self.secret, Header(self.cluster, self.name, part, 0))  # type: ignore[arg-type]
+        part = self.part or ("operator" if isinstance(message, _FOR_OPERATORS) else "viewer")
+        return Dealer(self.address, self.port, self.public_key, self.secret, Header(self.cluster, self.name, part, 0))
 
 
 class _Attempt:

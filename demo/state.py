@@ -144,6 +144,13 @@ state_dir = {_toml(str(self.directory / "sds"))}
 key_file = {_toml(str(self.key("sds")))}
 trust_file = {_toml(str(self.trust))}
 store = "embedded"   # a Valkey server of its own; or a Redis URL
+
+# What a server that joins by a token is given for its settings, the TSIG secret included.
+joiners.dns.server = "{layout.DNS.address}"
+joiners.dns.port = {layout.DNS.port}
+joiners.dns.zone = "{layout.ZONE}"
+joiners.dns.key_name = "{layout.TSIG_KEY}"
+joiners.dns.key_secret_file = {json.dumps(str(self.tsig_secret))}
 """
 
     def _agent_settings(self, server: layout.Server) -> str:

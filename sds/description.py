@@ -3,6 +3,7 @@
     Report, Registration, Loadlevel -> membership      who is here
     Renewal, Takeover, Appointment, Released -> witness   who may hold what
     Order, and the passing of time -> moves             what should move
+    TokenRequest, Join, Revoke, Leave -> admission, departures   whose keys are trusted
 
 What changed in the table is published after every step (P7, P13).
 """
@@ -15,12 +16,30 @@ from typing import Any
 import msgspec
 
 from bus.config import Timing
-from bus.messages import Accepted, Epochs, Happened, Loadlevel, Message, Order, Registration, Rejection, Report, TableRequest, TableUpdate
+from bus.messages import (
+    Accepted,
+    Epochs,
+    Happened,
+    Join,
+    Leave,
+    Loadlevel,
+    Message,
+    Order,
+    Registration,
+    Rejection,
+    Report,
+    Revoke,
+    TableRequest,
+    TableUpdate,
+    TokenRequest,
+)
 from bus.step import NEVER, Draw, Note, Peer, Received, Send, Tick
 from bus.timeline import KINDS, Transition, sound
-from bus.values import ServerRow, ServiceDefinition, ServiceRow
+from bus.values import TEXT_LIMIT, ServerRow, ServiceDefinition, ServiceRow
+from sds.admission import Admission, Book, BookNotWritten, BookWritten, Place, Relisted
 from sds.case import Record, WriteFailed, Written
 from sds.complaints import Complaints
+from sds.departures import Departures
 from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
 from sds.naming import address_of, server_name, service_name
@@ -83,6 +102,7 @@ class ServiceDescription:
         public_key_of: Callable[[str], str],
         draw: Draw,
         now: float,
+        admission: Admission | None = None,
     ) -> None:
         self._cluster = cluster
         self._incarnation = incarnation
@@ -93,6 +113,9 @@ class ServiceDescription:
         quiet_until = now + self.membership.longest_promise_s()
         self.witness = Witness(records, high_water, self, timing, incarnation, draw, quiet_until)
         self.moves = Moves()
+        self.admission = admission or Admission(Book(cluster=cluster), {}, Place(), now, now)
+        self.membership.left = self.admission.left
+        self._departures = Departures(self.membership, self.witness, self.admission, self._drain)
         self.table = TableOfAll(incarnation * SEQ_STEP)
         self.wake_at = now
         self._look_at = now
@@ -117,6 +140,12 @@ class ServiceDescription:
                 actions = []
             case Turned():
                 actions = [Note(Transition(kind="refused", text=event.text, evidence={"code": event.code}))]
+            case BookWritten():
+                actions = self._trust_changed(self.admission.written())
+            case BookNotWritten():
+                actions = self.admission.not_written(event.reason)
+            case Relisted():
+                actions = self._trust_changed(self.admission.relist(event.listed))
             case _:
                 raise AssertionError(f"an SDS gets no {event!r}")
         if not all(isinstance(action, _SAID) for action in actions):
@@ -137,10 +166,10 @@ class ServiceDescription:
         return kept
 
     def _receive(self, sender: Peer, message: Message, now: float) -> list[Any]:
-        if sender.part == "operator" and isinstance(message, Order):
-            return self._order(sender, message, now)
         if sender.part not in ("guard", "runner"):
-            return self._answer_reader(sender, message)
+            return self._answer_person(sender, message, now)
+        if self._departures.impostor(sender.name, self._public_key_of(sender.name)):
+            return self._refuse_impostor(sender, message)
         admitted, actions = self.membership.admits(sender, message, now)
         if not admitted:
             return actions
@@ -171,15 +200,46 @@ class ServiceDescription:
                 actions += self.witness.receive(sender, message, now)
         return actions
 
-    def _answer_reader(self, sender: Peer, message: Message) -> list[Any]:
-        if isinstance(message, TableRequest):
-            return [Send(sender, self.table.whole(0))]
+    def _answer_person(self, sender: Peer, message: Message, now: float) -> list[Any]:
+        """Who is neither guard nor runner: an operator, a viewer, a newcomer, a server that leaves."""
+        match sender.part, message:
+            case "operator", Order():
+                return self._order(sender, message, now)
+            case "operator", TokenRequest():
+                return self.admission.token(sender, message, now)
+            case "operator", Revoke():
+                return self._departures.revoke(sender, message)
+            case (("operator" | "member"), Leave()) if sender.part == "operator" or sender.name == message.server:
+                self._look_at = now
+                return self._departures.leave(sender, message, self.situations(now), now)
+            case "joiner", Join():
+                services = [case.record.definition for case in self.witness.cases.values()]
+                return self.admission.join(sender, message, services, self._departures.held_by(message.name), now)
+            case (("operator" | "viewer"), TableRequest()):
+                return [Send(sender, self.table.whole(0))]
         text = f"a {sender.part} may not send {type(message).__name__}"
         return [self._refused(sender, message, "not-allowed", text), Send(sender, Rejection(code="not-allowed", text=text))]
 
     def _refused(self, sender: Peer, message: Message, code: str, text: str) -> Note:
         evidence = {"message": type(message).__name__, "code": code, "by": sender.name}
         return Note(Transition(kind="refused", service=getattr(message, "service", None), text=text, evidence=evidence))
+
+    def _trust_changed(self, actions: list[Any]) -> list[Any]:
+        """Who left is no candidate; who came back under another key is not drained any more."""
+        back, self.membership.left = self.membership.left - self.admission.left, self.admission.left
+        fresh = [name for name in sorted(back & self.membership.servers.keys()) if self.membership.drain(name, False)]
+        return [*actions, *(WriteServer(self.membership.servers[name]) for name in fresh)]
+
+    def _refuse_impostor(self, sender: Peer, message: Message) -> list[Any]:
+        text = (
+            f"another machine held {', '.join(self._departures.held_by(sender.name))} under the name {sender.name}, and may do so still: "
+            f"wait until it was taken over, or, if that machine is dead, locum confirm-dead {sender.name}"
+        )
+        return [self._refused(sender, message, "not-allowed", text), Send(sender, Rejection(code="not-allowed", text=text[:TEXT_LIMIT]))]
+
+    def _drain(self, name: str) -> list[Any]:
+        self.membership.drain(name, True)
+        return [WriteServer(self.membership.servers[name])]
 
     def _register(self, sender: Peer, message: Registration, now: float) -> list[Any]:
         new, actions = self.membership.register(sender, message, self._public_key_of(sender.name))
@@ -278,7 +338,7 @@ class ServiceDescription:
         rows = [
             {"server": name, "priority": ranks.get(name), "ok": why_not is None, "why_not": why_not}
             for name in self.ranked()
-            if name != besides and self.membership.servers[name].registration is not None
+            if name != besides and name not in self.membership.left and self.membership.servers[name].registration is not None
             for why_not in (self.why_not(name, service, now),)
         ]
         return sorted(rows, key=lambda row: not row["ok"])
@@ -383,7 +443,7 @@ class ServiceDescription:
         for server in self.membership.servers.values():
             row = server_row(server, self.membership, ranks, now)
             if row:
-                servers[row.name] = row
+                servers[row.name] = msgspec.structs.replace(row, public_key=self._public_key_of(row.name))
         services = {
             name: service_row(case.record, case.suspects is not None, self.moves.wishes.get(name), self.membership, now)
             for name, case in self.witness.cases.items()

@@ -51,7 +51,7 @@ class HighWaterFile:
         if higher == content:
             return
         try:
-            _replace(self.path, msgspec.json.format(msgspec.json.encode(higher), indent=1) + b"\n")
+            replace_whole(self.path, msgspec.json.format(msgspec.json.encode(higher), indent=1) + b"\n")
         except OSError as error:
             raise StoreError(
                 f"{self.path}: cannot write the high-water file: {error.strerror}: make room, or the directory writable"
@@ -84,7 +84,7 @@ class HighWaterFile:
         return content
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_whole(path: Path, content: bytes) -> None:
     """Put this in the file's place: all of it, or nothing."""
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -95,6 +95,10 @@ class Keeper:
             await asyncio.sleep(0)
         return tuple(reversed(found))
 
+    async def perform(self, work: Callable[[], Answer]) -> Answer:
+        """Something else that waits for a disk, in the same thread."""
+        return await self._in_thread(work)
+
     async def work(self) -> None:
         """Write whatever is wanted, for ever; look after the store in between."""
         while True:

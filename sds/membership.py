@@ -58,6 +58,7 @@ class Membership:
     def __init__(self, servers: dict[str, Server], timing: Timing) -> None:
         self.servers = dict(servers)
         self.presence = {name: Presence() for name in servers}
+        self.left: frozenset[str] = frozenset()  # their keys are not trusted: nothing is heard of them
         self._timing = timing
         self._clocks = Clocks(timing.clock_error)
 
@@ -96,6 +97,8 @@ class Membership:
         server = self.servers.get(name)
         if server is None or server.registration is None:
             return "it never registered"
+        if name in self.left:
+            return "it left the cluster"
         if not self.is_up(name, now):
             return "it is silent"
         if server.drained or server.registration.draining:
@@ -119,7 +122,9 @@ class Membership:
         """Whether this server, as far as is known, is up to describe the service as its own."""
         server = self.servers.get(name)
         registration = server.registration if server else None
-        return registration is not None and any(definition.name == service for definition in registration.services)
+        return (
+            registration is not None and name not in self.left and any(definition.name == service for definition in registration.services)
+        )
 
     def timing_of(self, name: str) -> tuple[float, float]:
         """H and S of this server."""
@@ -237,7 +242,7 @@ class Membership:
         """Notes about servers that fell silent or were heard again."""
         notes: list[Any] = []
         for name, presence in self.presence.items():
-            if name not in self.servers or self.servers[name].registration is None:
+            if name not in self.servers or name in self.left or self.servers[name].registration is None:
                 continue
             silent = not self.is_up(name, now)
             if silent == presence.told_silent:

@@ -8,10 +8,12 @@ decides is in sds/description.py.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import signal
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,14 +22,16 @@ import msgspec
 
 from bus.addresses import written
 from bus.config import ConfigError, SdsConfig, Timing
-from bus.keys import Trust, load_secret
+from bus.keys import Trust, check, load_secret
 from bus.log import Log, take_over_logging, wall_clock
-from bus.messages import History, HistoryRequest, Message, Rejection, Status, StatusRequest
+from bus.messages import History, HistoryRequest, Join, Message, Rejection, Status, StatusRequest, TokenRequest
 from bus.polling import AsyncPoller
 from bus.sockets import BindError, Heard, Publisher, Router
 from bus.step import Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.wire import Header
+from sds.admission import Admission, Book, BookNotWritten, BookWritten, Relisted, TrustChanged, WriteBook
+from sds.book import BookFile
 from sds.case import Record, Write, WriteFailed, Written
 from sds.description import Outlived, Publish, ServerWriteFailed, ServiceDescription, Turned, WriteServer
 from sds.keeper import Keeper, Outcome, load
@@ -35,10 +39,17 @@ from sds.looking_back import Wanted
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
 from sds.valkey import Valkey
+from sds.welcome import place
 
 REFUSED, MISCONFIGURED = 1, 2
 
 Kept = TypeVar("Kept")
+
+QUESTIONS_LIMIT = 1_000
+"""Questions whose answer is awaited, at most."""
+
+REBIND_S = 0.005
+"""Between two attempts to listen again on a port that was just given up."""
 
 _records = msgspec.msgpack.Decoder(Record)
 _servers = msgspec.msgpack.Decoder(Server)
@@ -65,17 +76,18 @@ def _decoded(loaded: Loaded, kind: str, decoder: msgspec.msgpack.Decoder[Kept]) 
 class SdsServer:
     """Sockets and store around the machine."""
 
-    def __init__(self, config: SdsConfig, loaded: Loaded, incarnation: int, keeper: Keeper, log: Log) -> None:
+    def __init__(self, config: SdsConfig, loaded: Loaded, incarnation: int, keeper: Keeper, book: BookFile, log: Log) -> None:
         self._config = config
+        self._book = book
         self._keeper = keeper
         self._log = log
         self._began_at = clock()
-        secret = load_secret(Path(config.key_file))
-        trust = Trust.load(Path(config.trust_file))
-        header = Header(config.cluster, config.name, "sds", incarnation)
-        self._public_keys = trust.keys("server")
-        self._router = Router(config.address, config.port, secret, trust, header)
-        self._publisher = Publisher(config.address, config.updates_port, secret, trust, header)
+        self._secret = load_secret(Path(config.key_file))
+        listed = Trust.load(Path(config.trust_file)).owners()
+        self._header = Header(config.cluster, config.name, "sds", incarnation)
+        admission = Admission(book.read(), listed, place(config), clock(), time.time())
+        self._router = Router(config.address, config.port, self._secret, Trust(admission.doors()), self._header)
+        self._publisher: Publisher | None = self._new_publisher(admission)
         self._machine = ServiceDescription(
             cluster=config.cluster,
             incarnation=incarnation,
@@ -83,12 +95,15 @@ class SdsServer:
             servers=_decoded(loaded, "server", _servers),
             records=_decoded(loaded, "service", _records),
             high_water=loaded.high_water,
-            public_key_of=lambda name: self._public_keys.get(name, ""),
+            public_key_of=lambda name: admission.key_of("server", name),
             draw=lambda: secrets.randbits(60) + 1,
             now=clock(),
+            admission=admission,
         )
         self._turned: list[Turned] = []
-        self._router.refusals.tell = self._publisher.refusals.tell = self._turned_away
+        self._router.refusals.tell = self._turned_away
+        self._asking: OrderedDict[Peer, bytes] = OrderedDict()
+        self._questions = itertools.count(1)
         self._connections: dict[tuple[str, str, int], bytes] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._readers: set[bytes] = set()  # connections whose question about the history is being answered
@@ -99,6 +114,7 @@ class SdsServer:
         """The later incarnation that a server has heard, if this one must give way to it."""
         self._poller = AsyncPoller()
         keeper.done = self._stored
+        self._complain()
         text, evidence = f"incarnation {incarnation}", {"incarnation": incarnation}
         self._note(Transition(kind="sds-started", server=config.name, text=text, evidence=evidence))
 
@@ -107,8 +123,9 @@ class SdsServer:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._read_trust_again)
         self._begin(self._keeper.work())
-        for socket in (self._router, self._publisher):
+        for socket in self._sockets():
             self._poller.register(socket)
         while not self._stopping.is_set():
             await self._poller.wait(max(0.0, min(1.0, self._machine.wake_at - clock())))
@@ -123,10 +140,19 @@ class SdsServer:
         for task in list(self._tasks):
             task.cancel()
         await self._keeper.close()
-        for socket in (self._router, self._publisher):
+        for socket in self._sockets():
             socket.close()
         self._poller.close()
         return self._code
+
+    def _sockets(self) -> list[Router | Publisher]:
+        return [self._router, *([self._publisher] if self._publisher else [])]
+
+    def _new_publisher(self, admission: Admission) -> Publisher:
+        """Updates are not for those who hold but a token."""
+        publisher = Publisher(self._config.address, self._config.updates_port, self._secret, Trust(admission.owners()), self._header)
+        publisher.refusals.tell = self._turned_away
+        return publisher
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -152,11 +178,27 @@ class SdsServer:
             self._router.send(heard.connection, Status(status=self._machine.status(self._sds_status(), clock())))
         elif header.part in ("operator", "viewer") and isinstance(message, HistoryRequest):
             self._ask_history(heard.connection, message)
+        elif header.part not in ("guard", "runner"):
+            self._answer_person(heard)
         else:
             self._connections[header.sender, header.part, header.incarnation] = heard.connection
             if header.incarnation > self._newest.get((header.sender, header.part), -1):
                 self._newest[header.sender, header.part] = header.incarnation
             self._step(Received(Peer(header.sender, header.part, header.incarnation), message))
+
+    def _answer_person(self, heard: Heard) -> None:
+        """Each question under a number of its own, since one name may ask several things at a time."""
+        if isinstance(heard.message, Join | TokenRequest):
+            try:
+                check(heard.message.public_key)
+            except ValueError as error:
+                self._router.send(heard.connection, Rejection(code="bad-request", text=str(error)))
+                return
+        asker = Peer(heard.header.sender, heard.header.part, next(self._questions))
+        self._asking[asker] = heard.connection
+        if len(self._asking) > QUESTIONS_LIMIT:
+            self._asking.popitem(last=False)
+        self._step(Received(asker, heard.message))
 
     def _sds_status(self) -> list[dict[str, Any]]:
         return [{"name": self._config.name, "role": "active", "address": written(self._config.address, self._config.port)}]
@@ -193,6 +235,55 @@ class SdsServer:
         else:
             self._step(WriteFailed(row.name, row.version, reason))
 
+    # -- whose keys are trusted
+
+    async def _write_book(self, book: Book) -> None:
+        try:
+            await self._keeper.perform(lambda: self._book.write(book))
+        except StoreError as error:
+            self._log(str(error))
+            self._step(BookNotWritten(str(error)))
+        else:
+            self._step(BookWritten())
+
+    def _read_trust_again(self) -> None:
+        """SIGHUP.  Nothing but trust changes: leases, promises and the table are not touched."""
+        try:
+            listed = Trust.load(Path(self._config.trust_file)).owners()
+        except ConfigError as error:
+            self._log(f"{error}; everything stays as it was")
+            return
+        self._step(Relisted(listed))
+        self._complain()
+
+    def _complain(self) -> None:
+        for line in self._machine.admission.complaints():
+            self._log(f"{self._config.trust_file}: {line}")
+
+    def _change_trust(self) -> None:
+        admission = self._machine.admission
+        self._router.trust = Trust(admission.doors())
+        if self._publisher is None:
+            return  # the next one is being made, and will know
+        before, now = self._publisher.trust.owners(), admission.owners()
+        self._publisher.trust = Trust(now)
+        if before.keys() - now.keys():
+            self._poller.unregister(self._publisher)
+            self._publisher.close()
+            self._publisher = None
+            self._begin(self._publish_anew())
+
+    async def _publish_anew(self) -> None:
+        """PUB cannot hang up on one subscriber whose key is revoked: all are hung up on, and those who may come back."""
+        while self._publisher is None:
+            self._poller.poke()
+            await asyncio.sleep(REBIND_S)  # libzmq frees the port a moment after the socket was closed
+            try:
+                self._publisher = self._new_publisher(self._machine.admission)
+            except BindError:
+                continue
+        self._poller.register(self._publisher)
+
     # -- what goes out
 
     def _step(self, event: Any) -> None:
@@ -201,7 +292,12 @@ class SdsServer:
                 case Send():
                     self._send(action.to, action.message)
                 case Publish():
-                    self._publisher.send(action.update)
+                    if self._publisher is not None:  # an update may be lost
+                        self._publisher.send(action.update)
+                case WriteBook():
+                    self._begin(self._write_book(action.book))
+                case TrustChanged():
+                    self._change_trust()
                 case Write():
                     record = action.record
                     payload = msgspec.msgpack.encode(record)
@@ -223,6 +319,10 @@ class SdsServer:
         self._poller.poke()
 
     def _send(self, to: Peer, message: Message) -> None:
+        asking = self._asking.pop(to, None)
+        if asking is not None:
+            self._router.send(asking, message)
+            return
         incarnation = to.incarnation or self._newest.get((to.name, to.part), 0)
         connection = self._connections.get((to.name, to.part, incarnation))
         if connection is not None and not self._router.send(connection, message):
@@ -246,11 +346,13 @@ def main(config: SdsConfig, log_format: str = "text") -> int:
     """Be the SDS of this cluster; the exit status: 0 ended as asked, 1 refused, 2 the config cannot be used."""
     log = Log(config.name, "sds", log_format)
     take_over_logging(log)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks for is about to be done: the trust file is read
     valkey = Valkey(Path(config.state_dir)) if config.store == "embedded" else None
     try:
         Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         load_secret(Path(config.key_file))
         Trust.load(Path(config.trust_file))
+        place(config)
         return _live(config, valkey, log)
     except ConfigError as error:
         log(str(error))
@@ -282,7 +384,8 @@ def _live(config: SdsConfig, valkey: Valkey | None, log: Log) -> int:
 
 
 async def _serve(config: SdsConfig, keeper: Keeper, loaded: Loaded, incarnation: int, log: Log) -> tuple[int, int]:
-    server = SdsServer(config, loaded, incarnation, keeper, log)
+    book = BookFile(Path(config.state_dir) / "joined.json", config.cluster)
+    server = SdsServer(config, loaded, incarnation, keeper, book, log)
     return await server.run(), server.outlived
 
 

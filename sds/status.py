@@ -48,8 +48,10 @@ def server_row(server: Server, membership: Membership, ranks: dict[str, int], no
     if registration is None:
         return None
     able, unable = membership.offer(registration, server.name)
-    state: Literal["up", "silent", "draining"] = "up"
-    if not membership.is_up(server.name, now):
+    state: Literal["up", "silent", "draining", "left"] = "up"
+    if server.name in membership.left:
+        state = "left"
+    elif not membership.is_up(server.name, now):
         state = "silent"
     elif server.drained or registration.draining:
         state = "draining"
@@ -61,8 +63,8 @@ def server_row(server: Server, membership: Membership, ranks: dict[str, int], no
         incarnation=server.incarnation,
         state=state,
         zone=registration.zone,
-        loadlevel=membership.presence[server.name].loadlevel,
-        priority=ranks.get(server.name),
+        loadlevel=membership.presence[server.name].loadlevel if state != "left" else None,
+        priority=ranks.get(server.name) if state != "left" else None,
         guards=registration.guards,
         able=able,
         unable=unable,

@@ -10,7 +10,8 @@ import pytest
 
 from bus import keys
 from bus.config import ConfigError
-from bus.keys import Owner, Secret, Trust
+from bus.keys import Secret, Trust
+from bus.values import Owner
 
 HTTP, FTP = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 

@@ -77,6 +77,7 @@ class Field(NamedTuple):
 _ALIASES: tuple[tuple[Any, str], ...] = (
     (values.Name, "name"),
     (values.Backup, "name, -nobody or -alone"),
+    (values.Key, "key"),
     (values.Count, "number"),
     (values.Seconds, "s"),
     (values.Level, "0..1"),

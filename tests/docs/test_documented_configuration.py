@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from documents import DOCS, blocks, fields, plain, rows, sections
 
-from bus.config import AgentConfig, DnsSettings, SdsAddress, SdsConfig, ServiceSection, parse
+from bus.config import AgentConfig, DnsSettings, JoinerSettings, SdsAddress, SdsConfig, ServiceSection, parse
 from bus.keys import _SECTIONS, Trust
 from cli.cluster import _OPTIONS
 
@@ -21,6 +21,7 @@ SECTIONS: dict[type[msgspec.Struct], str] = {
     DnsSettings: sections(AGENT, 3)["[dns]"],
     ServiceSection: sections(AGENT, 3)["[[service]]"],
     SdsConfig: SDS.split("\n### ")[0],
+    JoinerSettings: sections(SDS, 3)["[joiners]"],
 }
 NOT_KEYS = {(ServiceSection, "home")}
 

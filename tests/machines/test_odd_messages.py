@@ -28,7 +28,22 @@ def example(kind: type[Message]) -> Message:
 
 def candidates(name: str) -> tuple[Any, ...]:
     definition = ServiceDefinition(name="www", fqdn="www.test", port=1, home="http")
-    return (1, 0.1, True, "www", "grant", {}, [], msgspec.to_builtins(definition), "unknown", "move", "not-secondary", name)
+    return (
+        1,
+        0.1,
+        True,
+        "www",
+        "grant",
+        {},
+        [],
+        msgspec.to_builtins(definition),
+        "unknown",
+        "move",
+        "not-secondary",
+        "server",
+        "x" * 40,
+        name,
+    )
 
 
 def fits(kind: type[Message], wanted: dict[str, Any], name: str) -> bool:
@@ -47,7 +62,7 @@ def test_any_message_of_a_peer_leaves_guard_and_sds_alive(kind: type[Message]) -
     one.wait(1.0)
     sds = Sds()
     sds.join("http")
-    for part in ("guard", "runner", "operator", "viewer"):
+    for part in ("guard", "runner", "operator", "viewer", "member", "joiner"):
         sds.hear(Peer("http", part, 1), message)  # type: ignore[arg-type]
     sds.wait(1.0, "http")
 

@@ -216,6 +216,10 @@ class SmallCluster:
 
         return self._until(settled)
 
+    def settled_without_secondary(self, holder: str) -> dict[str, Any]:
+        """Wait until this server serves www, though nobody can stand in for it."""
+        return self._until(lambda: (row := self.service()).get("holder") == holder and row["state"] == "serving" and row)
+
     def _until(self, condition: Any) -> Any:
         try:
             return until(condition, within_s=SOON_S, every_s=0.05)

@@ -12,7 +12,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 PURE = {
     "bus": "values messages wire config timeline explaining step promise table_copy addresses",
-    "sds": "table membership witness case succession clocks complaints moves priority description status naming",
+    "sds": "table membership witness case succession clocks complaints moves priority description status naming admission departures",
     "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving nameplate naming "
     "loadlevel",
     "monitor": "view",
