@@ -146,9 +146,13 @@ def _by_config(path: Path, key: str | None, name: str | None) -> Sds:
         settings = parse(text, SdsConfig, str(path))
         public = keys.load_secret(Path(settings.key_file)).public
         return Sds(settings.cluster, settings.address, settings.port, public, secret, name or "operator")
-    agent = parse(text, AgentConfig, str(path))
+    return of_agent(parse(text, AgentConfig, str(path)), secret, name or "operator")
+
+
+def of_agent(agent: AgentConfig, secret: keys.Secret, name: str) -> Sds:
+    """The SDS of this agent, wherever its settings say or DNS does, spoken to under this name."""
     public = keys.load_public(Path(agent.sds.public_key_file))
-    sds = Sds(agent.cluster, agent.sds.address or "", agent.sds.port, public, secret, name or "operator")
+    sds = Sds(agent.cluster, agent.sds.address or "", agent.sds.port, public, secret, name)
     if sds.address:
         return sds
     from agent.seeking import search

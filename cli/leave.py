@@ -11,7 +11,7 @@ import click
 from bus import keys
 from bus.config import AgentConfig, ConfigError, parse
 from bus.messages import Accepted, Leave, Leaving, Revoke
-from cli.cluster import answer, find, finds_cluster
+from cli.cluster import answer, find, finds_cluster, of_agent
 from cli.cluster import options as cluster_options
 from cli.join import SETTINGS
 from cli.outcome import Misconfigured, Refused
@@ -91,8 +91,7 @@ def _as_this_server(config: str | None) -> tuple[Sds, str]:
     path = Path(config or SETTINGS)
     try:
         settings = parse(path.read_text(encoding="utf-8"), AgentConfig, str(path))
-        public = keys.load_public(Path(settings.sds.public_key_file))
-        secret = keys.load_secret(Path(settings.key_file))
+        sds = of_agent(settings, keys.load_secret(Path(settings.key_file)), settings.name)
     except ConfigError as error:
         raise Misconfigured(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -100,4 +99,4 @@ def _as_this_server(config: str | None) -> tuple[Sds, str]:
         raise Misconfigured(
             f"{path}: cannot be read: {why}: on a server name its settings with --config; elsewhere name the SERVER"
         ) from None
-    return Sds(settings.cluster, settings.sds.address, settings.sds.port, public, secret, settings.name, "member"), settings.name
+    return sds._replace(part="member"), settings.name
