@@ -77,6 +77,35 @@ class Spawn(Line, frozen=True, kw_only=True):
     number: int = 0  # given by the guard, for the tether: `Gone` names the newest that it saw
 
 
+class Prepare(Line, frozen=True, kw_only=True):
+    """Start the service's program as a hot standby: shut, without an epoch. Guard to tether likewise."""
+
+    service: str
+    definition: ServiceDefinition
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    output: str  # as of `Spawn`
+    number: int = 0  # as of `Spawn`
+
+
+class EndStandby(Line, frozen=True, kw_only=True):
+    """The hot standby is not what it should be: kill it."""
+
+    service: str
+
+
+class Activate(Line, frozen=True, kw_only=True):
+    """Run what opens the standby's door, as part of the service: from now on it serves. Guard to tether likewise."""
+
+    service: str
+    epoch: int
+    grant_id: int
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    output: str
+    number: int = 0  # as of `Spawn`
+
+
 class Serving(Line, frozen=True, kw_only=True):
     """The service answers."""
 
@@ -122,13 +151,14 @@ class Welcome(Line, frozen=True, kw_only=True):
 
 
 class Start(Line, frozen=True, kw_only=True):
-    """Start this service, or adopt it if `pid` runs already."""
+    """Start this service, or adopt it if `pid` runs already, or activate it if its hot standby is `standby`."""
 
     service: str
     epoch: int
     grant_id: int
     definition: ServiceDefinition
     pid: int | None = None
+    standby: int | None = None
 
 
 class Stop(Line, frozen=True, kw_only=True):
@@ -137,6 +167,13 @@ class Stop(Line, frozen=True, kw_only=True):
     service: str
     epoch: int
     within_s: float
+
+
+class Finish(Line, frozen=True, kw_only=True):
+    """Another server takes this service over while it runs on here: name nothing, restart nothing; `Stop` follows."""
+
+    service: str
+    epoch: int
 
 
 class Ended(Line, frozen=True, kw_only=True):
@@ -161,6 +198,15 @@ class StandingIn(Line, frozen=True, kw_only=True):
     service: str
     epoch: int
     holder: str | None
+
+
+class Standby(Line, frozen=True, kw_only=True):
+    """The hot standby runs as `pid`, made by that definition; or there is none (any more), and why."""
+
+    service: str
+    pid: int | None = None
+    definition: ServiceDefinition | None = None
+    reason: str = ""
 
 
 class Tell(Line, frozen=True, kw_only=True):
@@ -194,7 +240,7 @@ class Until(Line, frozen=True, kw_only=True):
 
 
 class Spawned(Line, frozen=True, kw_only=True):
-    """The service's program runs, as this process."""
+    """The service's program runs, as this process; epoch 0: as a hot standby."""
 
     service: str
     epoch: int
@@ -207,6 +253,15 @@ class SpawnFailed(Line, frozen=True, kw_only=True):
     service: str
     epoch: int
     reason: str
+
+
+class Activated(Line, frozen=True, kw_only=True):
+    """What was to open the standby's door has ended; or could not be run, and why."""
+
+    service: str
+    epoch: int
+    status: int  # as of `Exited`; 0: done
+    reason: str = ""
 
 
 class Exited(Line, frozen=True, kw_only=True):
@@ -238,6 +293,9 @@ LINES: tuple[type[Line], ...] = (
     SdsAt,
     Candidates,
     Spawn,
+    Prepare,
+    EndStandby,
+    Activate,
     Serving,
     Stopped,
     GiveUp,
@@ -246,15 +304,18 @@ LINES: tuple[type[Line], ...] = (
     Welcome,
     Start,
     Stop,
+    Finish,
     Ended,
     Backed,
     StandingIn,
+    Standby,
     Tell,
     HandedOver,
     Kill,
     Until,
     Spawned,
     SpawnFailed,
+    Activated,
     Exited,
     Gone,
     RunnerUp,

@@ -4,6 +4,12 @@
                              ^                   |--planned move--> stopping --> killing
                              |---- gone <---- killing <--its process died
 
+A planned move of a service that is not exclusive goes on --> finishing --> stopping,
+beside the next holder (agent/finishing.py).
+
+A hot secondary is on standby instead of off: its program is started, but shut
+(agent/hot.py), and to activate it is to start.
+
 Rules held here: R5 (cutting off), R8 (epochs, burned epochs, equal epochs with
 different grants), R14 (*Released* only after a verified stop, repeated until
 acknowledged).  Nothing is "off" before the tether said `Gone`.
@@ -16,7 +22,9 @@ from typing import Any
 import msgspec
 
 from agent import channel
+from agent.finishing import Finishing
 from agent.holding import Choice, Holding, Out
+from agent.hot import Hot
 from agent.lease import WITNESS
 from agent.standing_in import StandingIn
 from agent.surroundings import SDS, Release, Run, Surroundings, ToRunner, ToTether
@@ -57,6 +65,8 @@ class Duty:
         self.standing_in = StandingIn(service, around.timing, promised_until)
         self.choice = Choice()
         self.run = Run.OFF
+        self._hot = Hot(around.timing.promise_s)
+        self._finishing = Finishing(around.timing)
         self._pid: int | None = None
         self._start_after = LONG_AGO
         self._kill_at = NEVER
@@ -71,6 +81,11 @@ class Duty:
         self._silence_noted = LONG_AGO  # the last word of the holder before the silence that was noted
         self.releases: dict[int, Release] = {}
 
+    @property
+    def shut(self) -> bool:
+        """Nothing of the service can answer here: nothing runs, or a standby that was not activated."""
+        return self.run in (Run.OFF, Run.STANDBY)
+
     # -- messages
 
     def receive(self, sender: Peer, message: Message, now: float) -> None:
@@ -82,7 +97,7 @@ class Duty:
                 if self._holds(message.epoch):
                     self.holding.acknowledged(sender.name, message, now)  # type: ignore[union-attr]
             case Renewed():
-                if self._holds(message.epoch, message.grant_id) and self.holding.renewed(message, now, self.run is Run.OFF):  # type: ignore[union-attr]
+                if self._holds(message.epoch, message.grant_id) and self.holding.renewed(message, now, self.shut):  # type: ignore[union-attr]
                     self._note("continued", "the SDS still knows this epoch")
             case Recorded():
                 if self._holds(message.epoch, message.grant_id):
@@ -182,6 +197,9 @@ class Duty:
         self.holding = Holding(grant, self._timing, self.choice, around.next_beat, around.nonce, now)
         self.holding.leases.grant(WITNESS, asked_at + self._timing.lease_s)
         self._backed_said = None
+        self._finishing.granted(grant.overlap_s, now)
+        if self.run is Run.FINISHING:
+            self._kill(now)  # what finishes has the epoch of before
         why = "the SDS granted it" + (" after a release" if grant.clean and grant.epoch > 1 else "")
         self._note("holding", why, question=grant.question, clean=grant.clean)
 
@@ -204,9 +222,9 @@ class Duty:
         message = Released(
             service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=reason, failed=failed, seen_epoch=seen_epoch
         )
-        self.releases[held.epoch] = Release(message, verified=self.run is Run.OFF)
+        self.releases[held.epoch] = Release(message, verified=self.shut)
         self._note("stopping", why, held.epoch, failed=failed)
-        if self.run is Run.OFF:
+        if self.shut:
             self._say(channel.Ended(service=self.service, epoch=held.epoch))
         elif self.run is Run.ON and orderly and self._around.runner_here and stop_by > now:
             self.run, self._kill_at, self._stopping_epoch = Run.STOPPING, stop_by, held.epoch
@@ -229,8 +247,11 @@ class Duty:
             return
         was_up = self.run in (Run.ON, Run.STARTING)
         self.run, self._pid, self._kill_at, self._start_by, self._gone_by = Run.OFF, None, NEVER, NEVER, NEVER
+        self._standby_gone()
+        self._finishing.over()
         for release in self.releases.values():
             release.verified = True
+            release.message = msgspec.structs.replace(release.message, overlap=False)
         held = self.holding
         exited, self._exited = self._exited, None
         if held and was_up:
@@ -239,7 +260,7 @@ class Duty:
         if held and exited and not held.lapsed:
             self.run = Run.STARTING
             self._start_by = now + self._timing.runner_answer_s + LONGEST_PAUSE_S
-            self._say(exited)
+            self._say(msgspec.structs.replace(exited, epoch=held.epoch))  # a standby that died unactivated knew none
             return
         self._say(channel.Ended(service=self.service, epoch=held.epoch if held else self.epoch))
 
@@ -262,6 +283,30 @@ class Duty:
         else:
             self.drop("this server is ending", now, orderly=True)
 
+    def _finish(self, held: Holding, now: float) -> None:
+        """Give the epoch up while the process serves on for a while, beside the next holder (R22)."""
+        self._burned = max(self._burned, held.epoch)
+        self.holding = self._exited = None
+        finish_s = held.definition.finish_s
+        why = f"planned move to {held.target}; serving on for {finish_s:g} s"
+        message = Released(service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=why, overlap=True)
+        self.releases[held.epoch] = Release(message, verified=True)
+        self._note("finishing", why, held.epoch)
+        self.run, self._stopping_epoch = Run.FINISHING, held.epoch
+        self._finishing.begin(finish_s, now)
+        self._say_until(self._finishing.kill_at)
+        self._say(channel.Finish(service=self.service, epoch=held.epoch))
+        self._repeat_releases(now)
+
+    def _tick_finishing(self, now: float) -> None:
+        """The time is over, or that of an orderly stop has come."""
+        kill_at = self._finishing.kill_at
+        if now >= kill_at or not self._around.runner_here:
+            self._kill(now)
+        else:
+            self.run, self._kill_at = Run.STOPPING, kill_at
+            self._say(channel.Stop(service=self.service, epoch=self._stopping_epoch, within_s=kill_at - now))
+
     # -- the runner and the tether
 
     def from_runner(self, line: channel.Line, now: float) -> None:
@@ -271,6 +316,12 @@ class Duty:
                 self.choice.names, self.choice.better, self.choice.known_at = line.names, line.better, now
             case channel.Spawn():
                 self._spawn(line, now)
+            case channel.Prepare():
+                self._prepare(line)
+            case channel.EndStandby():
+                self.end_standby("ended by the runner", now)
+            case channel.Activate():
+                self._activate(line, now)
             case channel.Serving():
                 if self._holds(line.epoch) and self.run is Run.STARTING:
                     self.run, self._start_by = Run.ON, NEVER
@@ -297,6 +348,9 @@ class Duty:
         self._start_by = self._start_limit(held, now)
         self._until_said = LONG_AGO  # the tether forgot it with the process before
         self._say_until(held.serve_until())
+        self._order_start(line)
+
+    def _order_start(self, line: channel.Spawn | channel.Prepare | channel.Activate) -> None:
         self._spawn_number += 1
         self._around.emit(ToTether(msgspec.structs.replace(line, number=self._spawn_number)))
 
@@ -304,13 +358,57 @@ class Duty:
         """The runner gives up a start that takes too long; one that hangs gives up nothing (docs/decisions/0014)."""
         return now + held.definition.start_limit_s + self._timing.runner_answer_s
 
+    # -- a hot standby
+
+    def _prepare(self, line: channel.Prepare) -> None:
+        """A secondary may have its program started, where nothing runs: what is shut needs no lease."""
+        if self.run is Run.OFF and self.holding is None and self.standing_in.role:
+            self._hot.prepare(line)
+            self.run = Run.STANDBY
+            self._order_start(line)
+        else:
+            self._say(channel.Standby(service=self.service, reason="this server does not stand in, or something of it still runs"))
+
+    def end_standby(self, why: str, now: float) -> None:
+        """Kill the standby, if there is one that was not activated."""
+        if self.run is Run.STANDBY:
+            self._hot.ended = why
+            self._kill(now)
+
+    def _standby_gone(self, reason: str = "") -> None:
+        if self._hot.definition is not None:
+            self._hot.gone(reason)
+            self._say(self._hot.line(self.service))
+
+    def _activate(self, line: channel.Activate, now: float) -> None:
+        """Let the door be opened only while there is a lease, as `_spawn` does."""
+        held = self.holding
+        permitted = held and (held.epoch, held.grant_id) == (line.epoch, line.grant_id) and self.run is Run.STARTING
+        if held is None or not permitted or not self._hot.fits(held.definition) or held.serve_until() <= now:
+            reason = "no lease for it any more"
+            self._say(channel.Activated(service=self.service, epoch=line.epoch, status=1, reason=reason))
+            return
+        self._start_by, self._hot.activated = self._start_limit(held, now), True
+        self._until_said = LONG_AGO
+        self._say_until(held.serve_until())
+        self._order_start(line)
+
+    # -- the tether
+
     def from_tether(self, line: channel.Line, now: float) -> None:
         """The tether says something about this service."""
         match line:
+            case channel.Spawned() if self._hot.definition and line.epoch == 0:
+                self._pid = self._hot.pid = line.pid
+                self._say(self._hot.line(self.service))
+            case channel.SpawnFailed() if self._hot.definition and line.epoch == 0:
+                if self.run is Run.STANDBY:
+                    self.run = Run.OFF
+                self._standby_gone(line.reason)
             case channel.Spawned():
                 self._pid = line.pid
                 self._say(line)
-            case channel.SpawnFailed():
+            case channel.SpawnFailed() | channel.Activated():
                 self._say(line)
             case channel.Exited():
                 self._process_ended(line, now)
@@ -327,8 +425,11 @@ class Duty:
         if self.run in (Run.ON, Run.STARTING):
             self._exited = line
             self._kill(now)
-        elif self.run is Run.STOPPING:
+        elif self.run in (Run.STOPPING, Run.FINISHING):
             self._kill(now)
+        elif self.run is Run.STANDBY:
+            how = f"signal {-line.status}" if line.status < 0 else f"status {line.status}"
+            self.end_standby(f"its process ended with {how}", now)
 
     def welcome_runner(self, now: float) -> None:
         """A runner came, perhaps a new one: tell it what is held and what runs (R4)."""
@@ -344,10 +445,17 @@ class Duty:
         role = self.standing_in.role
         if role:
             self._say(channel.StandingIn(service=self.service, epoch=role.epoch, holder=role.holder))
+        if self.run is Run.STANDBY:
+            self._say(self._hot.line(self.service))
         self._backed_said = None
 
     def _start(self, held: Holding) -> None:
-        self._say(channel.Start(service=self.service, epoch=held.epoch, grant_id=held.grant_id, definition=held.definition, pid=self._pid))
+        hot = self._hot.fits(held.definition)
+        pid, standby = (None, self._pid) if hot else (self._pid, None)
+        start = channel.Start(
+            service=self.service, epoch=held.epoch, grant_id=held.grant_id, definition=held.definition, pid=pid, standby=standby
+        )
+        self._say(start)
 
     # -- time
 
@@ -357,10 +465,15 @@ class Duty:
 
     def tick(self, now: float) -> None:
         """Do what is due; called after every event too, so that nothing waits for its beat."""
+        if self.run is Run.FINISHING and now >= self._finishing.stop_at:
+            self._tick_finishing(now)
         if self.run is Run.STOPPING and now >= self._kill_at:
             self._kill(now)
         if self.releases:
             self._repeat_releases(now)
+        self._hot.wanted(self.holding is not None or self.standing_in.role is not None or self.standing_in.asking, now)
+        if self.run is Run.STANDBY and self._hot.unwanted(now):
+            self.end_standby("this server does not stand in any more", now)
         if self.holding:
             self._tick_holding(self.holding, now)
         elif self._around.known:
@@ -396,18 +509,20 @@ class Duty:
             why = f"no acknowledgement left of {', '.join(voters)} or the SDS"
             self._note("lapsed", why, heard_nothing_s=held.heard_nothing_s(voters, now))
             self._kill(now)
-        elif self.run is Run.OFF and held.serve_until() > now and now > self._start_after and self._around.runner_here:
-            self.run = Run.STARTING
-            self._start_by = now + self._timing.runner_answer_s
-            self._start(held)
+        elif self.shut and held.serve_until() > now and now > self._start_after and self._around.runner_here:
+            if self.run is Run.STANDBY and not self._hot.fits(held.definition):
+                self.end_standby("it is not of the definition that was granted, or not up yet", now)
+            else:
+                self.run = Run.STARTING
+                self._start_by = now + self._timing.runner_answer_s
+                self._start(held)
         if self.run is Run.STARTING and now >= self._start_by:
             self.drop("the runner does not answer", now, failed=True)
             return
         if self.run is Run.KILLING and now >= self._gone_by:
             self.drop("what was killed does not end", now, failed=True)
             return
-        if self.run is Run.ON and held.ready_to_move(now):
-            self.drop(f"planned move to {held.target}", now, orderly=True)
+        if self.run is Run.ON and held.ready_to_move(now) and self._move(held, now):
             return
         self._send(held.tick(self.run is Run.ON, now))
         if self.run in (Run.STARTING, Run.ON):
@@ -416,6 +531,16 @@ class Duty:
         if backed != self._backed_said:
             self._backed_said = backed
             self._say(channel.Backed(service=self.service, epoch=held.epoch, secondary=held.recorded, changing=bool(held.undecided)))
+
+    def _move(self, held: Holding, now: float) -> bool:
+        """Target and W have just agreed: hand over.  False: not yet, since a third may still finish (R22)."""
+        if held.definition.exclusive:
+            self.drop(f"planned move to {held.target}", now, orderly=True)
+        elif now >= self._finishing.allowed_from:
+            self._finish(held, now)
+        else:
+            return False
+        return True
 
     def _say_until(self, until: float) -> None:
         if until != self._until_said:
@@ -430,10 +555,14 @@ class Duty:
                 due = min(due, release.next_at)
         if self.holding:
             due = min(due, self._start_by, self._gone_by, self.holding.wake_at(now))
-            if self.run is Run.OFF and self._start_after > now:
+            if self.shut and self._start_after > now:
                 due = min(due, self._start_after + 1e-6)
         elif self._around.known:
             due = min(due, self.standing_in.wake_at(self.epoch))
+        if self.run is Run.FINISHING:
+            due = min(due, self._finishing.stop_at)
+        if self.run is Run.STANDBY:
+            due = min(due, self._hot.wake_at + 1e-6)
         return due
 
     # -- saying

@@ -253,6 +253,8 @@ class Guarding:
         for duty in self.duties.values():
             if away and duty.holding:
                 duty.drop(f"the runner is away for {now - self._runner_lost_at:.1f} s", now, failed=True)
+            if away:
+                duty.end_standby("nobody looks whether it is shut", now)
             if away or self._alarms[duty.service] <= now:
                 self._alarms[duty.service] = LONG_AGO
                 duty.tick(now)
@@ -267,7 +269,7 @@ class Guarding:
                 duty.hand_over(now)
             else:
                 duty.drop("this server is ending, and nobody took over in time", now, orderly=True)
-        busy = any(duty.holding or duty.releases or duty.run is not Run.OFF for duty in self.duties.values())
+        busy = any(duty.holding or duty.releases or not duty.shut for duty in self.duties.values())
         if not busy and not self._handed_over_said:
             self._handed_over_said = True
             self._emit(ToRunner(channel.HandedOver()))
@@ -283,7 +285,7 @@ class Guarding:
                 alarm_at = self._alarms[service] = self.duties[service].wake_at(now)
             if alarm_at < due:
                 due = alarm_at
-        if not self._around.runner_here and any(duty.holding for duty in self.duties.values()):
+        if not self._around.runner_here and any(duty.holding or duty.run is Run.STANDBY for duty in self.duties.values()):
             due = min(due, max(self._runner_lost_at + self._timing.runner_grace_s + 1e-6, now + self._timing.tick_s))
         if self._hand_over_by is not None and not self._handed_over_said:
             due = min(due, now + self._timing.beat_s)

@@ -1,15 +1,19 @@
 """What the tether must spawn and kill, and when.
 
-    none --Spawn--> starting --ran--> running --its end--> ended      says Exited
-      ^                |                 |                    |
-      |                +----- Kill, Until passed, guard gone -+
-      |                                  v
-      +----------- none left ------- killing                          says Gone
+    none --Spawn, Prepare--> starting --ran--> running --its end--> ended      says Exited
+      ^                         |                 |                    |
+      |                         +----- Kill, Until passed, guard gone -+
+      |                                           v
+      +----------- none left ---------------- killing                          says Gone
 
 The guard says at every beat until when a service may live.  If nothing newer
 comes, the tether kills by itself half an S after that instant: the guard, if it
 were well, would have killed at it, within the half of S that is its own
 (R1, R6).  When the guard is gone everything is killed.
+
+What was started by Prepare is shut: a hot standby, which serves nobody and so
+lives without a lease, until killed or activated.  Activate puts it on the leash
+of its epoch; what opens its door runs as part of it, and dies with it.
 
 Killing is repeated until a scan finds nothing of the service; only then it is
 `Gone`, and only from `none` may it be spawned: never two lives of a service
@@ -22,7 +26,7 @@ from typing import Literal, Union
 
 import msgspec
 
-from agent.channel import Exited, Gone, Kill, Line, Spawn, Spawned, SpawnFailed, Until
+from agent.channel import Activate, Activated, Exited, Gone, Kill, Line, Prepare, Spawn, Spawned, SpawnFailed, Until
 from bus.step import NEVER, Tick
 
 FIRST_AGAIN_S = 0.002
@@ -62,6 +66,15 @@ class ProcessEnded(msgspec.Struct, frozen=True):
     status: int
 
 
+class ActivationEnded(msgspec.Struct, frozen=True):
+    """The program that opens a standby's door ended, or could not be run."""
+
+    service: str
+    epoch: int
+    status: int
+    reason: str = ""
+
+
 class NoneLeft(msgspec.Struct, frozen=True):
     """A scan begun after the last kill found no process of the service."""
 
@@ -76,7 +89,9 @@ class GuardUp(msgspec.Struct, frozen=True):
     """A new guard was started; not before `clear`."""
 
 
-Event = Union[Spawn, Kill, Until, ProcessStarted, ProcessFailed, ProcessEnded, NoneLeft, GuardGone, GuardUp, Tick]
+Event = Union[
+    Spawn, Prepare, Activate, Kill, Until, ProcessStarted, ProcessFailed, ProcessEnded, ActivationEnded, NoneLeft, GuardGone, GuardUp, Tick
+]
 
 
 # -- what to do ----------------------------------------------------------------------------
@@ -86,6 +101,12 @@ class Launch(msgspec.Struct, frozen=True):
     """Run this program; the answer is `ProcessStarted` or `ProcessFailed`."""
 
     spawn: Spawn
+
+
+class LaunchActivation(msgspec.Struct, frozen=True):
+    """Run this beside the service's main process, as part of it; the answer is `ActivationEnded`."""
+
+    activate: Activate
 
 
 class KillAll(msgspec.Struct, frozen=True):
@@ -106,7 +127,7 @@ class Remark(msgspec.Struct, frozen=True):
     text: str
 
 
-Action = Union[Launch, KillAll, Say, Remark]
+Action = Union[Launch, LaunchActivation, KillAll, Say, Remark]
 
 
 # -- the machine ---------------------------------------------------------------------------
@@ -115,13 +136,14 @@ Action = Union[Launch, KillAll, Say, Remark]
 class _Service:
     """One service as the tether sees it."""
 
-    __slots__ = ("again_at", "again_s", "epoch", "ordered", "spawn", "state", "stuck_at", "until_at")
+    __slots__ = ("again_at", "again_s", "epoch", "ordered", "shut", "spawn", "state", "stuck_at", "until_at")
 
     def __init__(self) -> None:
         self.state: Literal["none", "starting", "running", "ended", "killing"] = "none"
         self.epoch = 0  # the highest seen; never forgotten
         self.ordered = 0  # the number of the guard's order to kill it; 0 if there was none
         self.spawn = 0  # the number of the guard's newest order to spawn it, obeyed or not
+        self.shut = False  # a standby that was not activated
         self.until_at: float | None = None
         self.again_at = NEVER
         self.again_s = FIRST_AGAIN_S
@@ -169,6 +191,10 @@ class Leash:
                 self._service(event.service).until_at = event.until_at
             case Spawn() if self._guard:
                 return self._spawn(event, now)
+            case Prepare() if self._guard:
+                return self._prepare(event)
+            case Activate() if self._guard:
+                return self._activate(event, now)
             case Kill() if self._guard:
                 self._service(event.service).ordered = event.number
                 return self._kill_at_once((event.service,), now)
@@ -178,6 +204,8 @@ class Leash:
                 return self._failed(event)
             case ProcessEnded():
                 return self._ended(event, now)
+            case ActivationEnded():
+                return self._say(Activated(service=event.service, epoch=event.epoch, status=event.status, reason=event.reason))
             case NoneLeft():
                 return self._none_left(event.service)
             case GuardGone():
@@ -193,22 +221,55 @@ class Leash:
     def _say(self, line: Line) -> list[Action]:
         return [Say(line)] if self._guard else []
 
+    def _why_not(self, service: _Service) -> str:
+        """Why nothing may be started; empty if it may."""
+        if service.state == "killing":
+            return "it is being killed, and processes of it may be left"
+        if service.state != "none":
+            what = "a standby" if service.shut else f"epoch {service.epoch}"
+            return f"{what} of it has not been killed, and processes of it may be left"
+        return ""
+
+    def _prepare(self, prepare: Prepare) -> list[Action]:
+        service = self._service(prepare.service)
+        service.spawn = prepare.number
+        reason = self._why_not(service)
+        if reason:
+            return self._say(SpawnFailed(service=prepare.service, epoch=0, reason=reason))
+        service.state, service.ordered, service.shut, service.until_at = "starting", 0, True, None
+        return [
+            Launch(
+                Spawn(
+                    service=prepare.service, epoch=0, grant_id=0, argv=prepare.argv, environment=prepare.environment, output=prepare.output
+                )
+            )
+        ]
+
+    def _activate(self, activate: Activate, now: float) -> list[Action]:
+        service = self._service(activate.service)
+        service.spawn = activate.number
+        if not (service.shut and service.state == "running" and activate.epoch >= service.epoch):
+            reason = "there is no standby of it that could be activated"
+            return self._say(Activated(service=activate.service, epoch=activate.epoch, status=1, reason=reason))
+        service.shut, service.epoch = False, activate.epoch
+        self._begin_leash(service, now)
+        return [LaunchActivation(activate)]
+
     def _spawn(self, spawn: Spawn, now: float) -> list[Action]:
         service = self._service(spawn.service)
         service.spawn = spawn.number
-        reason = ""
+        reason = self._why_not(service)
         if spawn.epoch < service.epoch:
             reason = f"epoch {spawn.epoch} is over: epoch {service.epoch} was started here since"
-        elif service.state == "killing":
-            reason = "it is being killed, and processes of it may be left"
-        elif service.state != "none":
-            reason = f"epoch {service.epoch} of it has not been killed, and processes of it may be left"
         if reason:
             return self._say(SpawnFailed(service=spawn.service, epoch=spawn.epoch, reason=reason))
-        service.state, service.epoch, service.ordered = "starting", spawn.epoch, 0
-        if service.until_at is None or service.until_at <= now:
-            service.until_at = now + self._lease_s  # a spawn is said under a lease, which ends by then
+        service.state, service.epoch, service.ordered, service.shut = "starting", spawn.epoch, 0, False
+        self._begin_leash(service, now)
         return [Launch(spawn)]
+
+    def _begin_leash(self, service: _Service, now: float) -> None:
+        if service.until_at is None or service.until_at <= now:
+            service.until_at = now + self._lease_s  # spawn and activation are said under a lease, which ends by then
 
     def _started(self, event: ProcessStarted) -> list[Action]:
         service = self._service(event.service)
@@ -221,12 +282,12 @@ class Leash:
         service = self._service(event.service)
         if service.state != "starting":
             return []
-        service.state, service.until_at = "none", None
+        service.state, service.until_at, service.shut = "none", None, False
         return self._say(SpawnFailed(service=event.service, epoch=event.epoch, reason=event.reason))
 
     def _ended(self, event: ProcessEnded, now: float) -> list[Action]:
         service = self._service(event.service)
-        exited = Exited(service=event.service, epoch=service.epoch, pid=event.pid, status=event.status)
+        exited = Exited(service=event.service, epoch=0 if service.shut else service.epoch, pid=event.pid, status=event.status)
         if service.state == "killing":
             told = [] if service.ordered else self._say(exited)
             return told + self._kill((event.service,), now)  # likely the last process: look at once
@@ -284,5 +345,5 @@ class Leash:
         if service.state != "killing":
             return []
         number = service.ordered
-        service.state, service.until_at, service.ordered = "none", None, 0
+        service.state, service.until_at, service.ordered, service.shut = "none", None, 0, False
         return self._say(Gone(service=name, number=number, spawn=service.spawn))

@@ -18,9 +18,9 @@ from collections import deque
 from pathlib import Path
 
 from agent import adoption, lines
-from agent.channel import Kill, RunnerUp, Spawn, Until
+from agent.channel import Activate, Kill, Prepare, RunnerUp, Spawn, Until
 from agent.households import Households
-from agent.leash import Action, Event, GuardGone, GuardUp, KillAll, Launch, Leash, Remark, Say
+from agent.leash import Action, Event, GuardGone, GuardUp, KillAll, Launch, LaunchActivation, Leash, Remark, Say
 from agent.parts import REFUSED, Commands, Part, in_words
 from agent.spawning import Child, Program, launch, verdict_of
 from bus.config import AgentConfig, Timing
@@ -135,7 +135,7 @@ class Parent:
         line.flush()
         try:
             for said, _ in line.receive():
-                if isinstance(said, (Spawn, Kill, Until)):
+                if isinstance(said, (Spawn, Prepare, Activate, Kill, Until)):
                     self._step(said)
         except lines.LineError as error:
             self._log(f"guard: {error}")
@@ -155,6 +155,8 @@ class Parent:
         match action:
             case Launch(spawn):
                 return self._households.launch(spawn)
+            case LaunchActivation(activate):
+                return self._households.activate(activate)
             case KillAll(services):
                 return self._households.kill(services, [part.pid for part in (self._guard, self._runner) if part.pid])
             case Say(line):

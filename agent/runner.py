@@ -29,6 +29,7 @@ from agent.load import Load, agent_reader, read_host
 from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
+from agent.preparing import Examine, Examined, Looked, LookIfShut
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
 from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
@@ -194,6 +195,10 @@ class Runner:
                 self._begin(self._ask_name(action))
             case Reconnect():
                 self._reconnect()
+            case Examine():
+                self._begin(self._examine(action))
+            case LookIfShut():
+                self._begin(self._look_if_shut(action))
             case StopProgram():
                 self._begin(self._stop(action))
             case KillProgram():
@@ -224,12 +229,17 @@ class Runner:
 
     def _complete(self, line: channel.Line) -> channel.Line:
         """What only the driver knows of a start."""
-        if not isinstance(line, channel.Spawn):
+        if isinstance(line, channel.Prepare):
+            environment, definition = self._driver.environment(line.definition, 0, standby=True), line.definition
+        elif isinstance(line, channel.Spawn | channel.Activate):
+            order = self._machine.takeovers[line.service].order
+            assert order is not None
+            definition = order.definition
+            environment = self._driver.environment(definition, line.epoch)
+            if isinstance(line, channel.Activate):
+                environment["LOCUM_PID"] = str(order.standby)
+        else:
             return line
-        order = self._machine.takeovers[line.service].order
-        assert order is not None
-        definition = order.definition
-        environment = self._driver.environment(definition, line.epoch)
         return msgspec.structs.replace(line, environment=environment, output=self._driver.output(definition))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -255,6 +265,15 @@ class Runner:
     async def _ask_port(self, action: AskPort) -> None:
         answers, _ = await self._driver.answers(action.definition)
         self._step(PortAsked(action.definition.name, action.epoch, answers is True))
+
+    async def _examine(self, action: Examine) -> None:
+        definition = action.definition
+        self._step(Examined(definition.name, await self._driver.examine(definition)))
+        self._look_at_abilities()
+
+    async def _look_if_shut(self, action: LookIfShut) -> None:
+        definition = action.definition
+        self._step(Looked(definition.name, self._driver.is_shut(definition)))
 
     async def _stop(self, action: StopProgram) -> None:
         definition = action.definition
@@ -353,6 +372,9 @@ class Runner:
         wanted = self._config.backs_up
         if wanted is not None and definition.name not in wanted and definition.home != self._config.name:
             return "its owner does not want it here: it is not in backs_up"
+        preparing = self._machine.preparing.get(definition.name)
+        if preparing is not None and preparing.trouble:
+            return preparing.trouble
         takeover = self._machine.takeovers.get(definition.name)
         return self._driver.why_not(definition, ours=takeover is not None and takeover.order is not None)
 

@@ -19,13 +19,14 @@ from agent.choosing import Choosing, ChoosingSettings
 from agent.leaving import Leaving
 from agent.nameplate import NameAnswered, NameWritten
 from agent.naming import Naming
+from agent.preparing import Examined, Looked, Preparing
 from agent.surroundings import SDS
 from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
-from bus.values import ALONE, NOBODY, TEXT_LIMIT, ServiceDefinition
+from bus.values import ALONE, NOBODY, TEXT_LIMIT, Readiness, ServiceDefinition
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""
@@ -102,6 +103,7 @@ class Running:
         self._choosing_settings = choosing
         self.table = TableCopy()
         self.takeovers: dict[str, Takeover] = {}
+        self.preparing: dict[str, Preparing] = {}
         self._choosing: dict[str, Choosing] = {}
         self._backing: dict[str, Backing] = {}
         self._incarnation: int | None = None
@@ -119,6 +121,7 @@ class Running:
         self._peers_said: dict[str, channel.PeerAddress] | None = None
         self._definitions: tuple[ServiceDefinition, ...] = ()
         self._serving_said: dict[str, int] = {}
+        self._standby_said: dict[str, Readiness] = {}
         self._actions: list[Any] = []
         self.wake_at = now
 
@@ -141,6 +144,8 @@ class Running:
                 self._name(event, now)
             case Moved():
                 self._moved(event, now)
+            case Examined() | Looked():
+                self._prepare(event.service, event, now)
             case Loaded():
                 self._loadlevel = event.loadlevel
             case Ability():
@@ -150,6 +155,8 @@ class Running:
             case Tick():
                 for service in list(self.takeovers):
                     self._takeover(service, event, now)
+                for service in list(self.preparing):
+                    self._prepare(service, event, now)
             case _:
                 raise AssertionError(f"a runner gets no {event!r}")
         self._periodic(now)
@@ -202,6 +209,9 @@ class Running:
         if definitions != self._definitions:
             self._definitions = definitions
             self._actions.append(ServicesChanged(definitions))
+            for definition in definitions:
+                if definition.name in self.preparing:
+                    self._prepare(definition.name, definition, now)
         for service in self._backing:
             self._say_candidates(service, now)
         self._ask_for_moves()
@@ -255,14 +265,15 @@ class Running:
                 self._backing[line.service] = Backing(line.secondary, line.changing)
                 if line.secondary in (NOBODY, ALONE):
                     self._say_candidates(line.service, now)
-            case channel.StandingIn():
-                pass
+            case channel.StandingIn() | channel.Standby():
+                self._prepare(line.service, line, now)
             case _:
                 service: str = line.service  # type: ignore[attr-defined]
                 if isinstance(line, channel.Start):
+                    self._prepare(service, line, now)
                     self._backing.setdefault(service, Backing())
                     self._say_candidates(service, now)
-                elif isinstance(line, channel.Ended | channel.Stop):
+                elif isinstance(line, channel.Ended | channel.Stop | channel.Finish):
                     self._backing.pop(service, None)
                     self._naming.withdraw(service)
                 self._takeover(service, line, now)
@@ -288,6 +299,23 @@ class Running:
             else:
                 self._actions.append(action)
 
+    def _prepare(self, service: str, event: Any, now: float) -> None:
+        """For a service that this server may have to take over."""
+        preparing = self.preparing.get(service)
+        if preparing is None:
+            preparing = self.preparing[service] = Preparing(service)
+            row = self.table.services.get(service)
+            if row is not None:
+                self._perform_preparing(preparing, row.definition, now)
+        self._perform_preparing(preparing, event, now)
+
+    def _perform_preparing(self, preparing: Preparing, event: Any, now: float) -> None:
+        for action in preparing.step(event, now):
+            if isinstance(action, ToHistory):
+                self._happened(action.message)
+            else:
+                self._actions.append(action)
+
     def _happened(self, message: Happened) -> None:
         self._actions.append(Send(SDS, message))
 
@@ -309,6 +337,8 @@ class Running:
         self._naming.be_at(event.address, now)
         for service in list(self.takeovers):
             self._takeover(service, event, now)
+        for service in list(self.preparing):
+            self._prepare(service, event, now)
 
     def _terminate(self, now: float) -> None:
         if self._leaving is None:
@@ -326,9 +356,10 @@ class Running:
             self._register_again_s = min(2 * self._register_again_s, REGISTER_EVERY_S)
             self._actions.append(Send(SDS, self._registration()))
         serving = {t.service: t.order.epoch for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING}
-        if now >= self._loadlevel_at or serving != self._serving_said:
+        standby = {name: preparing.readiness for name, preparing in self.preparing.items() if preparing.readiness}
+        if now >= self._loadlevel_at or (serving, standby) != (self._serving_said, self._standby_said):
             self._loadlevel_at = now + self._timing.loadlevel_s
-            self._serving_said = serving
+            self._serving_said, self._standby_said = serving, standby
             self._naming.watch(self._offer.name, self.table.services.values(), self.table.servers, now)
             loadlevel = Loadlevel(
                 loadlevel=self._loadlevel,
@@ -336,6 +367,7 @@ class Running:
                 serving=serving,
                 names=self._naming.addresses(),
                 naming=self._naming.states(now),
+                standby=standby,
                 own_name=self._naming.own_state(now),
             )
             self._actions.append(Send(SDS, loadlevel))
@@ -362,6 +394,8 @@ class Running:
         due = self._naming.wake_at
         for takeover in self.takeovers.values():
             due = min(due, takeover.wake_at)
+        for preparing in self.preparing.values():
+            due = min(due, preparing.wake_at)
         if self._leaving is not None and self._leaving.until is not None:
             due = min(due, self._leaving.until)
         if self._incarnation is not None and self._offer.address:

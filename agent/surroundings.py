@@ -21,8 +21,10 @@ class Run(Enum):
     """What of the service runs here."""
 
     OFF = "off"  # verified: nothing
+    STANDBY = "standby"  # started, but shut: it serves nobody, and needs no lease
     STARTING = "starting"
     ON = "on"
+    FINISHING = "finishing"  # without a lease, beside the next holder, for `finish_s` (R22)
     STOPPING = "stopping"  # the runner stops it in an orderly way
     KILLING = "killing"  # the tether was told to kill; `Gone` ends it
 

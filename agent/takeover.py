@@ -5,6 +5,10 @@
       |                |--foreign          |--- died, within the restart budget ------|
       |<--Ended--------+------------------ gave up (the guard releases: R4, R14) -----|
 
+A hot standby is not started but activated: its program runs, and its door is
+opened (idle --Start--> activating --opened--> checking).  If that fails in any way it
+is killed, and the service started as if there had been none.
+
 The guard decides whether the service may run; this machine decides how it is
 brought up, and when to say that it cannot be.
 """
@@ -29,6 +33,9 @@ WATCH_EVERY_S = 1.0
 
 SHORTEST_PAUSE_S = 0.05
 """Before a second start in place; doubled with each further one, 64 times at most."""
+
+ACTIVATION_LIMIT_S = 2.0
+"""A standby that was activated and does not answer by then is killed, and the service started anew."""
 
 FAILED_CHECKS = 3
 """So many refusals in a row, while it serves, and its process is killed and started anew."""
@@ -136,9 +143,11 @@ class Stage(Enum):
 
     IDLE = "idle"
     SURVEYING = "surveying"
+    ACTIVATING = "activating"
     STARTING = "starting"
     CHECKING = "checking"
     SERVING = "serving"
+    FINISHING = "finishing"  # beside the next holder (R22)
     STOPPING = "stopping"
 
 
@@ -150,6 +159,7 @@ class Takeover:
         self.stage = Stage.IDLE
         self.order: channel.Start | None = None
         self._pid: int | None = None
+        self._was_standby = False  # and does not answer yet
         self._deadline = NEVER
         self._next_check_at = NEVER
         self._respawn_at = NEVER
@@ -173,11 +183,22 @@ class Takeover:
                 self._begin(event, now)
             case channel.Stop():
                 self._stop(event)
+            case channel.Finish():
+                self._finish(event)
             case channel.Ended():
                 self._end()
             case Moved():
                 self._moved(now)
-            case Surveyed() | Checked() | PortAsked() | Outnamed() | channel.Spawned() | channel.SpawnFailed() | channel.Exited():
+            case (
+                Surveyed()
+                | Checked()
+                | PortAsked()
+                | Outnamed()
+                | channel.Spawned()
+                | channel.SpawnFailed()
+                | channel.Activated()
+                | channel.Exited()
+            ):
                 if self.order and event.epoch == self.order.epoch:
                     self._news(event, now)
             case _:
@@ -193,6 +214,8 @@ class Takeover:
                 self._spawned(event, now)
             case channel.SpawnFailed():
                 self._spawn_failed(event, now)
+            case channel.Activated():
+                self._activated(event, now)
             case Checked():
                 self._checked(event, now)
             case channel.Exited():
@@ -211,11 +234,42 @@ class Takeover:
         self._end()
         self.order, self._pid = order, order.pid
         self._deadline = now + order.definition.start_limit_s
-        if order.pid is None:
+        if order.standby is not None:
+            self._activate(order, now)
+        elif order.pid is None:
             self.stage = Stage.SURVEYING
             self._actions.append(Survey(order.definition, order.epoch))
         else:
             self.stage, self._next_check_at = Stage.CHECKING, now
+
+    def _activate(self, order: channel.Start, now: float) -> None:
+        self.stage, self._pid, self._was_standby = Stage.ACTIVATING, order.standby, True
+        self._deadline = now + min(order.definition.start_limit_s, ACTIVATION_LIMIT_S)
+        self._starts.append(now)
+        self._say_happened("starting", "by activating its hot standby")
+        activate = channel.Activate(
+            service=self.service, epoch=order.epoch, grant_id=order.grant_id, argv=order.definition.activate, environment={}, output=""
+        )
+        self._actions.append(ToGuard(activate))
+
+    def _activated(self, event: channel.Activated, now: float) -> None:
+        if self.stage is not Stage.ACTIVATING:
+            return
+        if event.status == 0:
+            self.stage, self._next_check_at = Stage.CHECKING, now
+            if self._following:  # it opened its door at the address of before
+                self._follow(now)
+        else:
+            self._start_cold(event.reason or f"its activate program ended with status {event.status}", now)
+
+    def _start_cold(self, why: str, now: float) -> None:
+        """Whatever the standby is now, it is not the service: its death, once it is gone for sure, leads to a start."""
+        order = self.order
+        assert order is not None and self._pid is not None
+        self._last_trouble = f"its hot standby could not be activated: {why}"
+        self._was_standby = False
+        self.stage, self._next_check_at, self._deadline = Stage.STARTING, NEVER, now + order.definition.start_limit_s
+        self._actions.append(KillProgram(self._pid))
 
     def _surveyed(self, event: Surveyed, now: float) -> None:
         if self.stage is not Stage.SURVEYING:
@@ -273,7 +327,7 @@ class Takeover:
 
     def _serve(self, now: float) -> None:
         assert self.order is not None
-        self.stage, self._deadline, self._refusals = Stage.SERVING, NEVER, 0
+        self.stage, self._deadline, self._refusals, self._was_standby = Stage.SERVING, NEVER, 0, False
         self._next_check_at = now + WATCH_EVERY_S
         self._actions.append(ToGuard(channel.Serving(service=self.service, epoch=self.order.epoch)))
         self._say_happened("serving", f"{self.order.definition.fqdn} answers here")
@@ -282,11 +336,12 @@ class Takeover:
     # -- what goes wrong
 
     def _exited(self, event: channel.Exited, now: float) -> None:
-        if self.stage is Stage.STOPPING:
+        if self.stage in (Stage.STOPPING, Stage.FINISHING):
             return
         how = f"signal {-event.status}" if event.status < 0 else f"status {event.status}"
-        self._last_trouble = f"its process ended with {how}"
-        self._pid = None
+        if self._pid is not None and (self._was_standby or self.stage is not Stage.STARTING):
+            self._last_trouble = f"its process ended with {how}"  # else it was killed, and why is known
+        self._pid, self._was_standby = None, False
         if self._following:
             self._following, self._kill_at = False, NEVER
             self._starts.clear()  # to follow its server is no failure
@@ -324,7 +379,7 @@ class Takeover:
     def _moved(self, now: float) -> None:
         """A program that listens on all addresses goes on; one that is bound to the old address is started anew."""
         order = self.order
-        if order is None or self.stage in (Stage.IDLE, Stage.SURVEYING, Stage.STOPPING) or self._respawn_at != NEVER:
+        if order is None or self.stage in (Stage.IDLE, Stage.SURVEYING, Stage.FINISHING, Stage.STOPPING) or self._respawn_at != NEVER:
             return  # whatever starts from now on starts at the new address
         if self.stage is not Stage.SERVING:
             if order.definition.on_move == "restart":
@@ -366,10 +421,16 @@ class Takeover:
         self._wait_for_nothing()
         self._actions.append(StopProgram(order.definition, order.epoch, self._pid, event.within_s))
 
+    def _finish(self, event: channel.Finish) -> None:
+        """The next holder writes the name; what dies now is not started again."""
+        if self.order is not None and event.epoch == self.order.epoch:
+            self.stage = Stage.FINISHING
+            self._wait_for_nothing()
+
     def _end(self) -> None:
         self.stage, self.order, self._pid = Stage.IDLE, None, None
         self._wait_for_nothing()
-        self._refusals = 0
+        self._refusals, self._was_standby = 0, False
 
     def _wait_for_nothing(self) -> None:
         self._deadline = self._next_check_at = self._respawn_at = self._kill_at = NEVER
@@ -381,6 +442,8 @@ class Takeover:
         order = self.order
         if order is None:
             return
+        if now >= self._deadline and self._was_standby:
+            self._start_cold(f"it did not answer in time: {self._last_trouble or 'nothing came of it'}", now)
         if now >= self._deadline and self.stage is not Stage.SERVING:
             limit_s = order.definition.start_limit_s
             self._give_up(f"it did not answer within {limit_s:g} s" + (f": {self._last_trouble}" if self._last_trouble else ""))

@@ -99,7 +99,7 @@ class Subject:
     def find(self, part: str, role: str) -> Process | None:
         """The process of that part in that role."""
         entries = processes.of_state(str(self.state))
-        return next((entry.process for entry in entries if entry.part == part and entry.process.role == role), None)
+        return next((entry.process for entry in entries if entry.part == part and entry.role == role), None)
 
     def kill(self, part: str, role: str) -> tuple[Process, float]:
         """SIGKILL to this one process; which, and when."""
@@ -147,5 +147,5 @@ class Subject:
 
     def resident_mb(self, part: str, *roles: str) -> float:
         """Resident memory of these processes of a part together, MB: the sum of RSS, shared pages counted in each."""
-        found = [entry.process for entry in processes.of_state(str(self.state)) if entry.part == part and entry.process.role in roles]
+        found = [entry.process for entry in processes.of_state(str(self.state)) if entry.part == part and entry.role in roles]
         return sum(float(psutil.Process(process.pid).memory_info().rss) for process in found) / 1e6

@@ -279,6 +279,16 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             raise ConfigError(
                 f'{where}: start: is missing: give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]'
             )
+        if not service.exclusive and config.dns is not None and service.finish_s <= config.dns.ttl_s:
+            raise ConfigError(
+                f"{where}: finish_s: is {service.finish_s:g}, but resolvers remember the former holder's address for dns.ttl_s = "
+                f"{config.dns.ttl_s}: give at least that and the time of a start"
+            )
+        if service.standby == "hot" and not service.activate:
+            raise ConfigError(
+                f"{where}: activate: is missing: a hot secondary keeps the program started but shut, "
+                'so give what opens it, or standby = "warm"'
+            )
         if service.home not in ("unset", config.name):
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
     if config.load == "none" and not config.load_command:

@@ -19,7 +19,22 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bus.values import Backup, Count, Hold, Key, Level, Name, NameState, Port, Seconds, ServerRow, ServiceDefinition, ServiceRow, Text
+from bus.values import (
+    Backup,
+    Count,
+    Hold,
+    Key,
+    Level,
+    Name,
+    NameState,
+    Port,
+    Readiness,
+    Seconds,
+    ServerRow,
+    ServiceDefinition,
+    ServiceRow,
+    Text,
+)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -53,6 +68,7 @@ class Loadlevel(Message, frozen=True, kw_only=True):
     names: dict[Name, str] = {}  # the address that the name server gives for each of them, or for one that nobody serves (P5)
     naming: dict[Name, NameState] = {}  # how far the names of the served services are
     own_name: NameState | None = None  # how far this server's own name is
+    standby: dict[Name, Readiness] = {}  # how far this server is prepared for each service that it stands in for
 
 
 class TableRequest(Message, frozen=True, kw_only=True):
@@ -184,6 +200,7 @@ class Grant(Message, frozen=True, kw_only=True):
     to_incarnation: Count
     question: Count  # 0: answers none, and earns no lease
     clean: bool  # the holder before is known to have stopped, or never promised
+    overlap_s: Seconds = 0.0  # for so long another may still finish: do not hand over beside it (R22)
     definition: ServiceDefinition
 
 
@@ -252,7 +269,7 @@ class ReleaseService(Message, frozen=True, kw_only=True):
 
 
 class Released(Message, frozen=True, kw_only=True):
-    """Former holder to SDS, until acknowledged: verified stopped. P17, R14."""
+    """Former holder to SDS, until acknowledged: verified stopped, or finishing. P17, R14, R22."""
 
     service: Name
     epoch: Count
@@ -260,6 +277,7 @@ class Released(Message, frozen=True, kw_only=True):
     reason: Text = ""
     failed: bool = False  # this server could not run it: prefer another
     seen_epoch: Count = 0  # a higher epoch that stands in DNS (R19): the next grant exceeds it
+    overlap: bool = False  # not stopped, but finishing: of a service that is not exclusive, on a planned move (R22)
 
 
 class ReleaseAcknowledged(Message, frozen=True, kw_only=True):

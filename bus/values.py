@@ -54,8 +54,12 @@ class ServiceDefinition(Value, frozen=True, kw_only=True):
     start: tuple[str, ...] = ()  # argument vector of the foreground program
     stop: tuple[str, ...] = ()  # empty: SIGTERM
     check: tuple[str, ...] = ()  # empty: the port accepts a connection
+    standby: Literal["cold", "warm", "hot"] = "warm"  # what a secondary has ready
+    prepare: tuple[str, ...] = ()  # run at a secondary, before it is needed: is all here that a start needs?
+    activate: tuple[str, ...] = ()  # opens the door of the program that a hot secondary keeps started
     environment: dict[str, str] = {}
     exclusive: bool = True  # at most one server at any instant
+    finish_s: Seconds = 6.0  # if not exclusive: how long the former holder serves on after a planned move (R22)
     alone: Literal["keep", "yield"] = "keep"  # R12
     failback: Literal["auto", "manual"] = "auto"
     failback_delay_s: Seconds = 30.0  # the home must have been up this long
@@ -85,6 +89,10 @@ class NameState(Value, frozen=True, kw_only=True):
     answers: dict[str, str | None] = {}  # what each authority answers now: addresses, empty if there is no such name; none: no answer
 
 
+Readiness = Literal["cold", "preparing", "warm", "hot"]
+"""How far a secondary is prepared: not at all, being prepared, tested, started but shut."""
+
+
 class ServerRow(Value, frozen=True, kw_only=True):
     """A server as the table shows it: P7, P8."""
 
@@ -112,3 +120,4 @@ class ServiceRow(Value, frozen=True, kw_only=True):
     state: Literal["serving", "starting", "stopping", "unserved"] = "unserved"
     reason: Text | None = None
     move_to: Name | None = None  # a planned move under way: this server asks for the release
+    standby: Readiness | None = None  # how far its secondary is prepared, if that is heard

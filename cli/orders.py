@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 import msgspec
 
 from bus.messages import Accepted, Order
 from bus.values import Name
 from cli.cluster import answer, finds_cluster
+from cli.outcome import Refused
 from cli.question import Sds
 
 
@@ -82,16 +85,34 @@ def move(sds: Sds, service: str, server: str | None) -> None:
 
 @click.command(name="confirm-dead")
 @click.argument("server", type=NAME)
+@click.option("--yes", is_flag=True, help="Do not ask at the terminal.")
 @finds_cluster
-def confirm_dead(sds: Sds, server: str) -> None:
+def confirm_dead(sds: Sds, server: str, yes: bool) -> None:
     """Vouch that SERVER is dead: powered off, or cut off for good.
 
     Needed only when a holder and its secondary fell silent together, for then
     nobody can tell whether they still serve.  If you are wrong, two servers may
-    run one service: look at the machine first.
+    run one service: look at the machine first.  At a terminal it is asked again;
+    a script is warned on standard error.
 
     \b
-    Example:
+    Examples:
       ./locum confirm-dead http       after its power was cut by hand
+      ./locum confirm-dead http --yes without the question
     """
+    if not yes:
+        _warn_of(server)
     _give(sds, Order(verb="confirm-dead", server=server))
+
+
+def _warn_of(server: str) -> None:
+    """Whoever sits at a terminal must say yes; raises `Refused` if not."""
+    click.echo(f"locum: if {server} still runs somewhere, two servers may run one service from now on", err=True)
+    if not sys.stdin.isatty():
+        return
+    try:
+        sure = click.confirm(f"Is {server} powered off, or cut off for good?", err=True)
+    except click.Abort:
+        sure = False
+    if not sure:
+        raise Refused(f"nothing was ordered: {server} counts as it did before")

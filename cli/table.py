@@ -40,13 +40,14 @@ def _server(row: Row) -> tuple[str, ...]:
 
 def _service(row: Row) -> tuple[str, ...]:
     holder = row["holder"] or "-"
+    secondary = (row["secondary"] or "-") + (f" ({row['standby']})" if row.get("standby") else "")
     away = f" (home {row['home']})" if row["holder"] != row["home"] else ""
     return (
         row["name"],
         f"{row['fqdn']}:{row['port']}",
         holder + away,
         str(row["epoch"]),
-        row["secondary"] or "-",
+        secondary,
         row["state"],
         span(row["since_s"]),
         _leads_to(row),

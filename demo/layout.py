@@ -28,6 +28,7 @@ class Server(NamedTuple):
     port: int
     program: str  # of demo/services
     root: str  # the service's directory below the state directory
+    hot: bool = False  # its secondary keeps the program started
 
     @property
     def peers(self) -> Endpoint:
@@ -35,10 +36,17 @@ class Server(NamedTuple):
 
 
 SERVERS = (
-    Server("http", "127.0.1.11", "www", 8081, "demo.services.http", "files/www"),
+    Server("http", "127.0.1.11", "www", 8081, "demo.services.http", "files/www", hot=True),
     Server("ftp", "127.0.1.12", "ftp", 2121, "demo.services.ftp", "files/ftp"),
     Server("email", "127.0.1.13", "mail", 2525, "demo.services.smtp", "files/mail"),
 )
+
+ACTIVATE = [
+    "/bin/sh",
+    "-c",
+    'bell="$LOCUM_RUN/standby.$LOCUM_PID"; until test -p "$bell"; do sleep 0.01; done; echo "$LOCUM_EPOCH" > "$bell"',
+]
+"""Opens the door of a hot standby: a shell, since that is there within milliseconds."""
 
 PARTS = ("sds", "store", "dns", "monitor", "http", "ftp", "email")
 """What the verbs of `locum demo` may name."""

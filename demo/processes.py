@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from demo.ports import Endpoint, is_open
+
 MARK = "LOCUM_DEMO"
 """In the environment of every process of a demo: its state directory."""
 
@@ -101,12 +103,25 @@ def _same_network(pid: int) -> bool:
         return False
 
 
+def _is_standby(bears: dict[str, str]) -> bool:
+    """It was started to stay shut, and nobody listens yet where it is to listen."""
+    if bears.get("LOCUM_STANDBY") != "1":
+        return False
+    return not is_open(Endpoint(bears.get("LOCUM_ADDRESS", "0.0.0.0"), int(bears.get("LOCUM_PORT", "0"))))
+
+
 class Marked(NamedTuple):
     """A process of a demo: whose, and of which part."""
 
     state: str
     part: str
     process: Process
+    standby: bool = False  # a hot standby that was not activated
+
+    @property
+    def role(self) -> str:
+        """What it is in the cluster."""
+        return "standby" if self.standby else self.process.role
 
 
 def marked() -> list[Marked]:
@@ -118,7 +133,7 @@ def marked() -> list[Marked]:
         bears = _environment(process.pid)
         if process.pid not in above and MARK in bears and _same_network(process.pid):
             part = bears.get("LOCUM_SERVER") or bears.get(PART, "")
-            found[process.pid] = Marked(bears[MARK], part, process)
+            found[process.pid] = Marked(bears[MARK], part, process, _is_standby(bears))
     grown = True
     while grown:
         children = [p for p in everyone.values() if p.parent in found and p.pid not in found and p.pid not in above]

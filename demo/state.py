@@ -155,6 +155,7 @@ joiners.dns.key_secret_file = {json.dumps(str(self.tsig_secret))}
 
     def _agent_settings(self, server: layout.Server) -> str:
         start = [sys.executable, "-P", "-m", server.program, "--root", str(self.directory / server.root)]
+        hot = f"standby = {_toml('hot')}        # its secondary keeps it started, but shut\nactivate = {_toml(layout.ACTIVATE)}\n"
         return f"""# The agent of {server.name}, home of {server.service} (P2, P22).
 
 cluster = "{layout.CLUSTER}"
@@ -187,7 +188,7 @@ name = "{server.service}"
 fqdn = "{server.service}.{layout.ZONE}"
 port = {server.port}
 start = {_toml(start)}
-environment = {{ PYTHONPATH = {_toml(str(CHECKOUT))}, {MARK} = {_toml(str(self.directory))} }}
+{hot if server.hot else ""}environment = {{ PYTHONPATH = {_toml(str(CHECKOUT))}, {MARK} = {_toml(str(self.directory))} }}
 exclusive = true       # at most one server at any instant
 failback = "auto"
 failback_delay_s = 2   # the home must have been up this long

@@ -109,6 +109,7 @@ class Case:
         self.wanted: ServiceDefinition | None = None  # what the home last said, until it is proposed
         self.suspicion_told = False
         self.trust_after = LONG_AGO
+        self.finishing_until = LONG_AGO  # a former holder may serve on until then (R22)
         self.given_up = False  # the holder on a suspect record says that it holds nothing
         self.returned_at: float | None = None  # since when the recorded secondary is a new incarnation, which promised nothing
         self.deserted = False  # and nobody's promise can keep the silent holder alive any more (docs/decisions/0013)
@@ -123,6 +124,11 @@ class Case:
     def attended(self) -> None:
         """Somebody's word may keep the holder alive from now on."""
         self.returned_at, self.deserted = None, False
+
+    def may_finish(self, stop_s: float, clock_error: float, now: float) -> None:
+        """A former holder whose S this is serves on beside the next, for `finish_s` from before now (R22)."""
+        finish_s = (self.record.definition.finish_s + stop_s) * (1 + clock_error) / (1 - clock_error)
+        self.finishing_until = max(self.finishing_until, now + finish_s)
 
     @property
     def closed(self) -> bool:

@@ -363,7 +363,8 @@ class ServiceDescription:
             presence = self.membership.presence.get(holder or "")
             able = [s for s in ranked if s != holder and self.membership.why_not(s, name, now) is None and case.may_try(s, now)]
             serving = bool(presence and presence.serving.get(name) == record.epoch and holder and self.is_up(holder, now))
-            found.append(Situation(record.definition, holder, serving, bool(server and server.drained), tuple(able)))
+            draining, finishing = bool(server and server.drained), now < case.finishing_until
+            found.append(Situation(record.definition, holder, serving, draining, tuple(able), finishing))
         return found
 
     # -- orders
@@ -432,6 +433,9 @@ class ServiceDescription:
             return f"{order.server} cannot take {order.service}: {self.why_not(order.server, order.service or '', now)}"
         if not situation.candidates:
             return f"nobody else can take {order.service}"
+        if situation.finishing:
+            left_s = case.finishing_until - now
+            return f"{order.service} has just moved, and its former holder may serve on for {left_s:.1f} s: try again then"
         return None
 
     # -- what people see

@@ -19,7 +19,7 @@ from bus.config import Timing
 from bus.messages import AreYouThere, Loadlevel, Message, Registration, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Send
 from bus.timeline import Transition
-from bus.values import NameState
+from bus.values import NameState, Readiness
 from sds.clocks import Clocks
 
 
@@ -45,6 +45,7 @@ class Presence(msgspec.Struct):
     names: dict[str, str] = {}
     naming: dict[str, NameState] = {}
     own_name: NameState | None = None
+    standby: dict[str, Readiness] = {}
     challenger: Peer | None = None
     challenged_at: float = LONG_AGO
     challenge: int = 0
@@ -85,6 +86,10 @@ class Membership:
     def stands_in(self, name: str, service: str, now: float) -> bool:
         """Whether this server is heard, and says that it is the service's secondary."""
         return self.is_up(name, now) and service in self.presence[name].stands_in
+
+    def readiness(self, name: str, service: str, now: float) -> Readiness | None:
+        """How far this server is prepared to take the service over, as it says itself; None if it does not say."""
+        return self.presence[name].standby.get(service) if self.is_up(name, now) else None
 
     def lost(self, name: str) -> None:
         """Its secondary and the SDS agree that it is silent: it counts as such until it is heard anew."""
@@ -191,7 +196,7 @@ class Membership:
             return False, []
         presence.challenger = None
         presence.guard_heard_at, presence.runner_heard_at = now, LONG_AGO
-        presence.serving, presence.stands_in, presence.up_since = {}, frozenset(), now
+        presence.serving, presence.standby, presence.stands_in, presence.up_since = {}, {}, frozenset(), now
         kind = "returned" if server else "registered"
         old = server or Server(name=sender.name, incarnation=0)
         self.servers[sender.name] = msgspec.structs.replace(old, incarnation=sender.incarnation, version=old.version + 1)
@@ -229,6 +234,7 @@ class Membership:
         presence = self.presence[sender.name]
         presence.loadlevel, presence.serving = message.loadlevel, message.serving
         presence.names, presence.naming, presence.own_name = message.names, message.naming, message.own_name
+        presence.standby = message.standby
 
     def drain(self, name: str, drained: bool) -> bool:
         """Let a server hold nothing, or again something.  False if it is so already."""

@@ -46,6 +46,7 @@ class Situation(msgspec.Struct, frozen=True):
     serving: bool
     draining_holder: bool
     candidates: tuple[str, ...]  # able and live, best first, without the holder
+    finishing: bool = False  # a former holder may still serve on: not yet (R22)
 
 
 class Cluster(Protocol):
@@ -132,7 +133,7 @@ class Moves:
 
     def _begin(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
         name = situation.definition.name
-        if not situation.serving or situation.holder is None:
+        if not situation.serving or situation.holder is None or situation.finishing:
             return []
         ordered, until = self._ordered.get(name, ("", LONG_AGO))
         if ordered in situation.candidates or now > until:

@@ -82,6 +82,7 @@ def service_row(record: Record, suspect: bool, wish: Wish | None, membership: Me
         state=state,
         reason=reason,
         move_to=wish.target if wish else None,
+        standby=membership.readiness(record.secondary, record.definition.name, now) if is_server(record.secondary) else None,
     )
 
 
@@ -170,6 +171,7 @@ def service_status(
         "holder": row.holder,
         "epoch": row.epoch,
         "secondary": row.secondary if is_server(row.secondary) else None,
+        "standby": row.standby,
         "state": row.state,
         "reason": row.reason,
         "since_s": round(since_s, 3),

@@ -72,6 +72,8 @@ class Witness:
         self.cases = {r.definition.name: Case(r, timing, high_water.get(r.definition.name)) for r in records}
         self._high_water = high_water
         for case in self.cases.values():
+            if not case.record.definition.exclusive:  # whether anybody finishes, the one before knew
+                case.may_finish(timing.stop_s, timing.clock_error, quiet_until)
             if self._high_water_version(case) > case.record.version + 1:
                 self._suspect_everyone(case)
 
@@ -317,6 +319,10 @@ class Witness:
         if not self._holds(case, sender, m.epoch, m.grant_id):
             self._acknowledge_release(sender, m)
             return
+        if m.overlap:
+            if case.record.definition.exclusive:
+                return  # nobody may; it will say so again once it has stopped
+            case.may_finish(self._roster.timing_of(sender.name)[1], self._timing.clock_error, now)
         case.left_until[sender.name] = now + 2 * self._timing.promise_s
         case.epoch_floor = max(case.epoch_floor, min(m.seen_epoch, case.epoch_floor + LARGEST_STEP))
         if m.failed:
@@ -586,6 +592,7 @@ class Witness:
             to_incarnation=record.holder_incarnation,
             question=case.question,
             clean=case.clean,
+            overlap_s=min(max(0.0, case.finishing_until - now), 86_400.0),
             definition=record.definition,
         )
         self._send(Peer(record.holder or "", "guard", record.holder_incarnation), grant)

@@ -12,9 +12,10 @@ from typing import Any
 from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
-from agent.leash import GuardGone, GuardUp, KillAll, Launch, Leash, Say
+from agent.leash import GuardGone, GuardUp, KillAll, Launch, LaunchActivation, Leash, Say
 from agent.nameplate import NameWritten, WriteName
 from agent.parent import HAND_OVER_LIMIT_S
+from agent.preparing import Examine, Examined, Looked, LookIfShut
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.surroundings import ToRunner, ToTether
 from agent.takeover import AskPort, Check, Checked, KillProgram, PortAsked, StopProgram, Survey, Surveyed, ToGuard
@@ -347,6 +348,8 @@ class Host:
         match action:
             case Send():
                 if isinstance(action.message, Released):
+                    if action.message.overlap:
+                        self.judge.finishes(self.name, action.message.service, action.message.epoch, self.ending)
                     self.judge.released(action.message.service, action.message.epoch)
                 elif isinstance(action.message, Takeover):
                     self.judge.questions.asked(self.name, self.incarnation, action.message)
@@ -384,6 +387,11 @@ class Host:
                 self._answer(random.uniform(0.002, 0.02), NameWritten(*written, done=not higher, higher_epoch=higher))
             case AskPort():
                 self._answer(random.uniform(0, 0.005), PortAsked(action.definition.name, action.epoch, random.random() < 0.5))
+            case Examine():
+                trouble = "not ready" if random.random() < self.behaviour.start_fails else None
+                self._answer(random.uniform(0.01, 0.1), Examined(action.definition.name, trouble))
+            case LookIfShut():
+                self._answer(0.001, Looked(action.definition.name, True))
             case StopProgram():
                 self.processes.stop(action.definition.name)
             case KillProgram():
@@ -399,6 +407,8 @@ class Host:
         match action:
             case Launch():
                 self.processes.launch(action.spawn)
+            case LaunchActivation():
+                self.processes.activate(action.activate)
             case KillAll():
                 for service in action.services:
                     self.processes.kill(service)

@@ -7,13 +7,14 @@ only hears, now and then, on whom a holder counts and for how long.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from bus.messages import Grant
 from bus.values import NOBODY
 from sds.case import Record
+from simulation.overlaps import Overlaps
 from simulation.questions import Questions
 from simulation.readings import Readings
 from simulation.world import World
@@ -46,9 +47,10 @@ class Outage(msgspec.Struct, frozen=True):
 class Judge:
     """Keeps the books of one life; the first violation ends it."""
 
-    def __init__(self, world: World, services: tuple[str, ...]) -> None:
+    def __init__(self, world: World, services: tuple[str, ...], finish_s: Mapping[str, float]) -> None:
         self._world = world
         self.violation: Violation | None = None
+        self.overlaps = Overlaps(world, self._accuse, finish_s)
         self.questions = Questions(self._accuse)
         self.readings = Readings(self._accuse)
         self.alive: dict[str, dict[str, int]] = {service: {} for service in services}  # by server: the epoch
@@ -75,12 +77,12 @@ class Judge:
 
     def lives(self, server: str, service: str, epoch: int, grant_id: int) -> None:
         """A process of this service runs here, for the world to see."""
-        others = {name: e for name, e in self.alive[service].items() if name != server}
         self.alive[service][server] = epoch
         self._world.say(server, service, "process up, epoch", epoch)
-        if others:
-            self._accuse("one server", f"{service} runs on {server} (epoch {epoch}) and on {others}")
-        if (service, epoch) in self._burned:
+        complaint = self.overlaps.complaint(service, self.alive[service])
+        if complaint:
+            self._accuse("one server", complaint)
+        if (service, epoch) in self._burned and not self.overlaps.finishing(server, service, epoch):
             self._accuse("R8 burned", f"{service} runs on {server} under epoch {epoch}, which was released")
         if (epoch, grant_id) not in self._stored[service]:
             self._accuse("R8 stored", f"{service} runs on {server} under epoch {epoch}, which the store never had")
@@ -131,6 +133,7 @@ class Judge:
     def wishes(self, services: Collection[str]) -> None:
         """The planned moves that the SDS has under way."""
         self.moved.update(services)
+        self.overlaps.wishes(services)
         if len(services) > 1:
             self._accuse("one move at a time", f"{', '.join(services)} are being moved at once")
 
@@ -151,13 +154,15 @@ class Judge:
             self.questions.granted(witness, holder, grant)
         old = self._replaced.get((service, grant.grant_id))
         if old is not None:
-            self._entitled(service, old, holder, asked=grant.question > 0)
+            self._entitled(grant, old, holder)
 
-    def _entitled(self, service: str, old: Record, holder: str, asked: bool) -> None:
+    def _entitled(self, grant: Grant, old: Record, holder: str) -> None:
         """Only the recorded secondary, or whom R10, R13, R14 and R15 allow."""
+        service, asked = grant.service, grant.question > 0
         if asked and holder != old.secondary:
             self._accuse("R9 secondary", f"{service} was granted to {holder} on asking; recorded is {old.secondary}")
-        if not asked and old.state == "held" and old.secondary not in (NOBODY, holder) and old.holder not in self._vouched:
+        third = not asked and old.state == "held" and old.secondary not in (NOBODY, holder) and old.holder not in self._vouched
+        if third and not self.overlaps.third(service, grant.epoch):
             self._accuse("R13 a third", f"{service} was granted to {holder} unasked, with {old.secondary} on record")
 
     def counted_on(self, holder: str, voters: tuple[str, ...], record: Record) -> None:
@@ -175,6 +180,14 @@ class Judge:
     def released(self, service: str, epoch: int) -> None:
         """Its holder said that it stopped."""
         self._burned.add((service, epoch))
+
+    def finishes(self, server: str, service: str, epoch: int, ending: bool) -> None:
+        """Its holder said that it gave its epoch up and serves on (R22); `ending`: its agent is to end."""
+        self.overlaps.finishes(server, service, epoch, ending, self._finished)
+
+    def _finished(self, server: str, service: str, epoch: int) -> None:
+        if self.alive[service].get(server) == epoch:
+            self._accuse("R22 ends", f"{server} still runs {service} under epoch {epoch}, which it gave up long ago")
 
     def vouched(self, server: str) -> None:
         """An operator said that it is dead."""

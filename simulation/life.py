@@ -29,6 +29,11 @@ Kind = Literal["storm", "single", "quiet"]
 
 NAMES = ("a", "b", "c", "d")
 HOMES = {"x": "a", "y": "b", "z": "c"}
+HOT = ("y", "z")
+"""Whose secondary keeps the program started, but shut."""
+
+FINISH_S = {"z": 2.0}
+"""Those that are not exclusive, and for how long a former holder may serve on (R22)."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -61,7 +66,8 @@ class Life:
         self.names = NAMES
         self.services = tuple(HOMES)
         self.everyone = [*NAMES, SDS_HOST]
-        self.judge = Judge(self.world, self.services)
+        late = (1 + self.timing.clock_error) / (1 - self.timing.clock_error)
+        self.judge = Judge(self.world, self.services, {name: (s + self.timing.stop_s) * late for name, s in FINISH_S.items()})
         self.central = Central(self.world, self.judge, self.timing, self.world.clock(self.timing.clock_error))
         yields = kind == "storm" and random.random() < 0.25
         everywhere = kind != "storm" or random.random() < 0.5
@@ -107,6 +113,11 @@ class Life:
                 failback_delay_s=failback_delay_s,
                 restart_limit=2,
                 start_limit_s=3.0,
+                standby="hot" if service in HOT else "warm",
+                prepare=("test",) if service == "z" else (),
+                activate=("open",),
+                exclusive=service not in FINISH_S,
+                finish_s=FINISH_S.get(service, 6.0),
             )
             for service, home in HOMES.items()
             if home == name
@@ -192,7 +203,7 @@ class Life:
                 continue
             if case.record.grant_id == held.grant_id:
                 self.judge.counted_on(host.name, held.voters(), case.record)
-            elif case.record.epoch > held.epoch:
+            elif case.record.epoch > held.epoch and not self.judge.overlaps.left_behind(service, held.epoch):
                 self.judge.replaced(host.name, held.serve_until() - host.now, case.record)
 
     def _settle(self, within_s: float) -> bool:
@@ -244,7 +255,7 @@ class Life:
         return self._failed(self._ordered_move())
 
     def _ordered_move(self) -> str | None:
-        """A move that an operator orders is one change of holder, to its target; it costs a stop and a start."""
+        """A move that an operator orders is one change of holder, to its target; it costs a stop and a start, or nothing (R22)."""
         service = self.world.random.choice(self.services)
         before = self.central.record(service)
         assert before is not None
@@ -258,5 +269,5 @@ class Life:
         if after.epoch != before.epoch + 1:
             return f"economy: {service} changed hands {after.epoch - before.epoch} times to move to {target}"
         outage_s = self.judge.longest_outage_s(service, ordered_at)
-        limit_s = self.timing.stop_s + Behaviour().start_s + 0.2
+        limit_s = 0.0 if service in FINISH_S else self.timing.stop_s + Behaviour().start_s + 0.2
         return f"outage: {service} {outage_s:.2f} s in a planned move, the bound is {limit_s:.2f} s" if outage_s > limit_s else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from agent import channel
-from agent.leash import NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted
+from agent.leash import ActivationEnded, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted
 
 if TYPE_CHECKING:
     from simulation.host import Host
@@ -17,7 +17,8 @@ class Behaviour(msgspec.Struct):
     """How processes and alarms behave; the weather makes it worse."""
 
     start_s: float = 0.5
-    start_fails: float = 0.0  # the share of starts that fail
+    start_fails: float = 0.0  # the share of starts and of activations that fail
+    activate_s: float = 0.05
     stop_s: float = 0.05
     stop_hangs: float = 0.0
     rough: bool = False  # kills take as long as they may more often than not
@@ -34,6 +35,8 @@ class Process(msgspec.Struct):
     up_at: float
     fails: bool
     answering: bool = False
+    standby: bool = False  # it answers only once it was activated ...
+    shut: bool = False  # ... and is as good as nothing until that was begun
 
 
 class Processes:
@@ -58,15 +61,43 @@ class Processes:
         pid = self._world.draw()
         fails = random.random() < behaviour.start_fails
         up_at = self._world.now + random.uniform(0.1, 1) * behaviour.start_s
-        process = Process(pid, spawn.service, spawn.epoch, spawn.grant_id, up_at, fails)
+        process = Process(pid, spawn.service, spawn.epoch, spawn.grant_id, up_at, fails, standby=spawn.epoch == 0, shut=spawn.epoch == 0)
         if fails and random.random() < 0.3:
             self._world.after(0.002, self._leash_hears, host.life, ProcessFailed(spawn.service, spawn.epoch, "no such program"))
             return
         self.running[spawn.service] = process
-        host.judge.lives(host.name, spawn.service, spawn.epoch, spawn.grant_id)
-        host.judge.questions.started(host.name, host.incarnation, spawn.service, spawn.grant_id)
+        if not process.shut:
+            self._serves(process)
         self._world.after(0.001, self._leash_hears, host.life, ProcessStarted(spawn.service, spawn.epoch, pid))
         self._world.at(up_at, self._up, host.life, process)
+
+    def _serves(self, process: Process) -> None:
+        """Its door may be open from now on."""
+        host = self._host
+        host.judge.lives(host.name, process.service, process.epoch, process.grant_id)
+        host.judge.questions.started(host.name, host.incarnation, process.service, process.grant_id)
+
+    def activate(self, activate: channel.Activate) -> None:
+        """What opens a standby's door may fail, hang, or take until after the lease."""
+        host, random, behaviour = self._host, self._world.random, self._host.behaviour
+        process = self.running.get(activate.service)
+        if process is None:
+            self._world.after(0.001, self._leash_hears, host.life, ActivationEnded(activate.service, activate.epoch, 1))
+            return
+        process.shut, process.epoch, process.grant_id = False, activate.epoch, activate.grant_id
+        self._serves(process)
+        fate = random.choice(("fails", "hangs", "opens nothing")) if random.random() < behaviour.start_fails else "opens"
+        if fate != "hangs":
+            delay_s = max(process.up_at - self._world.now, 0.0) + random.uniform(0.001, behaviour.activate_s)
+            self._world.after(delay_s, self._opened, host.life, process, fate)
+
+    def _opened(self, life: int, process: Process, fate: str) -> None:
+        if life != self._host.life or self.running.get(process.service) is not process:
+            return
+        if fate == "opens":
+            process.answering = True
+            self._show(process)
+        self._host.to_leash(ActivationEnded(process.service, process.epoch, int(fate == "fails")))
 
     def _leash_hears(self, life: int, event: Any) -> None:
         if life == self._host.life:
@@ -77,14 +108,14 @@ class Processes:
             return
         if process.fails:
             self.end(process.service, 1)
-        else:
+        elif not process.standby:
             process.answering = True
             self._show(process)
 
     def _show(self, process: Process) -> None:
         """What the world sees of it."""
         host = self._host
-        if not host.paused:
+        if not host.paused and not process.shut:
             if host.name not in host.judge.alive[process.service]:
                 host.judge.lives(host.name, process.service, process.epoch, process.grant_id)
             host.judge.answers(host.name, process.service, process.answering)

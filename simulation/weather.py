@@ -40,6 +40,7 @@ class Storm:
         network.tail_delay_s = 3 * promise_s
         for host in self.life.hosts.values():
             host.behaviour.start_fails = random.choice((0.0, 0.05, 0.3))
+            host.behaviour.activate_s = random.choice((0.05, 0.05, self.life.timing.lease_s, 2 * promise_s))
             host.behaviour.stop_hangs = random.choice((0.0, 0.0, 0.3))
             host.behaviour.late_s = random.choice((0.0, 0.0, self.life.timing.stop_s / 4, self.life.timing.stop_s))
             host.behaviour.rough = random.random() < 0.7
@@ -67,6 +68,7 @@ class Storm:
         for host in self.life.hosts.values():
             host.behaviour.start_fails = host.behaviour.stop_hangs = host.behaviour.late_s = 0.0
             host.behaviour.rough = False
+            host.behaviour.activate_s = 0.05
             host.resume()
             for part in ("guard", "runner"):
                 host.pause_part(part, False)
@@ -192,7 +194,11 @@ class Storm:
         name = random.choice(life.names)
         verb = random.choice(("move", "move", "move", "drain", "resume", "resume"))
         if verb == "move":
-            life.central.order(Order(verb="move", service=random.choice(life.services), server=name))
+            service = random.choice(life.services)
+            life.central.order(Order(verb="move", service=service, server=name))
+            if random.random() < 0.3:  # and on, while a former holder may still finish
+                again = Order(verb="move", service=service, server=random.choice(life.names))
+                self._world.after(random.uniform(0.5, 2.5), life.central.order, again)
         elif verb == "drain":
             life.central.order(Order(verb="drain", server=name))
             self._world.after(random.uniform(1.0, 6.0), self._resume, name)

@@ -1,7 +1,9 @@
 """The command driver: a foreground program with its start, stop and check.
 
-The programs get LOCUM_SERVICE, LOCUM_SERVER, LOCUM_ADDRESS, LOCUM_PORT and
-LOCUM_EPOCH.  Without a stop command it is SIGTERM, without a check it is the
+The programs get LOCUM_SERVICE, LOCUM_SERVER, LOCUM_ADDRESS, LOCUM_PORT,
+LOCUM_EPOCH and LOCUM_RUN, a directory in which those of one service may meet.  One
+that is started as a hot standby gets LOCUM_STANDBY=1 and epoch 0; what activates it gets
+its pid as LOCUM_PID.  Without a stop command it is SIGTERM, without a check it is the
 port that accepts a connection.
 """
 
@@ -32,20 +34,28 @@ class CommandDriver:
         self._agent_id = agent_id
         self._logs = state_dir / "log"
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._meeting_places = Path(os.path.realpath(state_dir)) / "run"
 
     def moved(self, address: str) -> None:
         """The server is at another address now (P20)."""
         self._address = address
 
-    def environment(self, definition: ServiceDefinition, epoch: int) -> dict[str, str]:
+    def environment(self, definition: ServiceDefinition, epoch: int, standby: bool = False) -> dict[str, str]:
         """What the service's programs find in their environment."""
-        return definition.environment | {
-            "LOCUM_SERVICE": definition.name,
-            "LOCUM_SERVER": self._server,
-            "LOCUM_ADDRESS": self._address,
-            "LOCUM_PORT": str(definition.port),
-            "LOCUM_EPOCH": str(epoch),
-        }
+        place = self._meeting_places / definition.name
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        told = {"LOCUM_RUN": str(place)} | ({"LOCUM_STANDBY": "1"} if standby else {})
+        return (
+            definition.environment
+            | told
+            | {
+                "LOCUM_SERVICE": definition.name,
+                "LOCUM_SERVER": self._server,
+                "LOCUM_ADDRESS": self._address,
+                "LOCUM_PORT": str(definition.port),
+                "LOCUM_EPOCH": str(epoch),
+            }
+        )
 
     def output(self, definition: ServiceDefinition) -> str:
         """The file to which the service's output is appended."""
@@ -53,7 +63,8 @@ class CommandDriver:
 
     def why_not(self, definition: ServiceDefinition, *, ours: bool = False) -> str | None:
         """Why this server could not run it; None if it could (P19, R17).  `ours`: what listens there now is ours."""
-        for purpose, argv in (("start", definition.start), ("stop", definition.stop), ("check", definition.check)):
+        for purpose in ("start", "stop", "check", "prepare", "activate"):
+            argv: tuple[str, ...] = getattr(definition, purpose)
             if argv and shutil.which(argv[0], path=definition.environment.get("PATH", DEFAULT_PATH)) is None:
                 return f"its {purpose} program {argv[0]} is not here: install it"
         unit = enabled_at_boot(definition.start)
@@ -87,6 +98,17 @@ class CommandDriver:
             return False, f"{self._address} port {definition.port}: {error.strerror or error}"
         writer.close()
         return True, ""
+
+    async def examine(self, definition: ServiceDefinition) -> str | None:
+        """What the service's prepare program complains of; None if it is content."""
+        if not definition.prepare:
+            return None
+        content, text = await self._run(definition, definition.prepare, 0, definition.start_limit_s)
+        return None if content else f"it is not ready to run here: {text}"
+
+    def is_shut(self, definition: ServiceDefinition) -> bool:
+        """Whether nothing listens where the service would."""
+        return not adoption.listening(self._address, definition.port)
 
     async def stop(self, definition: ServiceDefinition, epoch: int, pid: int | None, within_s: float) -> None:
         """Ask the service to end.  What does not end in time the guard kills."""

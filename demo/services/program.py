@@ -3,6 +3,9 @@
     read_setting -> open_door -> (the slow imports) -> serve_until_told
        exit 2         exit 1                               exit 0
 
+A hot standby does it in another order: the slow imports first, then it waits
+for its epoch at a FIFO, and then opens its door (docs/decisions/0015).
+
 The door opens before a service imports what it is made of.  From then on the
 kernel takes connections and holds them until the service accepts, some ten
 milliseconds later, so a client that comes early waits instead of being
@@ -83,6 +86,41 @@ def read_setting(arguments: Sequence[str], environment: Mapping[str, str], *, ne
     return setting
 
 
+def is_standby(environment: Mapping[str, str]) -> bool:
+    """Whether this process is to stay shut until it is activated."""
+    return environment.get("LOCUM_STANDBY") == "1"
+
+
+class Bell:
+    """The FIFO at which a standby hears its epoch: `echo $LOCUM_EPOCH > $LOCUM_RUN/standby.$LOCUM_PID`.
+
+    Each process has its own, so what was said to the one before is not heard.
+    Raises DoorError if it cannot be made.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, f"standby.{os.getpid()}")
+        try:
+            for name in os.listdir(directory):  # of those that died shut
+                if name.startswith("standby."):
+                    os.unlink(os.path.join(directory, name))
+            os.mkfifo(self._path, 0o600)
+            self._fifo = os.open(self._path, os.O_RDWR)  # a writer need not wait for us, nor do we see its end
+        except OSError as error:
+            raise DoorError(f"{self._path}: {_reason(error)}: give LOCUM_RUN a directory that this user may write to") from error
+
+    def wait(self) -> int:
+        """The epoch, once somebody says one; what is no epoch is complained of."""
+        while True:
+            said = os.read(self._fifo, 4096).decode("ascii", "replace").strip()
+            if said.isascii() and said.isdigit() and 0 < len(said) <= 20:
+                break
+            _say(f"{self._path}: {said[:40]!r} is no epoch: still shut")
+        os.unlink(self._path)
+        os.close(self._fifo)
+        return int(said)
+
+
 def make_root(root: str, *, writable: bool) -> str:
     """Make the directory if it is missing; its real path.  Raises DoorError if it cannot be used.
 
@@ -121,15 +159,11 @@ def open_door(setting: Setting) -> socket.socket:
     return door
 
 
-def begin(*, needs_root: bool) -> tuple[Setting, socket.socket]:
-    """Setting and open door of this process, or one line on stderr and exit 2 or 1."""
-    # Held back until `serve_until_told` takes them: no start is interrupted half-way.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+def begin_standby(*, needs_root: bool) -> tuple[Setting, Bell]:
+    """Setting and bell of a hot standby, or one line on stderr and exit 2 or 1."""
+    setting = _begin(needs_root)
     try:
-        setting = read_setting(sys.argv[1:], os.environ, needs_root=needs_root)
-        if setting.root is not None:
-            setting.root = make_root(setting.root, writable=needs_root)
-        return setting, open_door(setting)
+        return setting, Bell(_needed("LOCUM_RUN", os.environ))
     except SettingError as error:
         _say(str(error))
         sys.exit(2)
@@ -138,7 +172,33 @@ def begin(*, needs_root: bool) -> tuple[Setting, socket.socket]:
         sys.exit(1)
 
 
-def serve_until_told(setting: Setting, serve: Callable[[], None]) -> None:
+def begin(*, needs_root: bool) -> tuple[Setting, socket.socket]:
+    """Setting and open door of this process, or one line on stderr and exit 2 or 1."""
+    setting = _begin(needs_root)
+    try:
+        return setting, open_door(setting)
+    except DoorError as error:
+        _say(str(error))
+        sys.exit(1)
+
+
+def _begin(needs_root: bool) -> Setting:
+    # Held back until `serve_until_told` takes them: no start is interrupted half-way.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        setting = read_setting(sys.argv[1:], os.environ, needs_root=needs_root)
+        if setting.root is not None:
+            setting.root = make_root(setting.root, writable=needs_root)
+        return setting
+    except SettingError as error:
+        _say(str(error))
+        sys.exit(2)
+    except DoorError as error:
+        _say(str(error))
+        sys.exit(1)
+
+
+def serve_until_told(setting: Setting, serve: Callable[[], None], *, standby: bool = False) -> None:
     """Run `serve` until SIGTERM or SIGINT, then exit 0; exit 1 if it ends by itself.
 
     The signal is waited for, not caught: a handler that raises can come between
@@ -149,15 +209,25 @@ def serve_until_told(setting: Setting, serve: Callable[[], None]) -> None:
     def body() -> None:
         try:
             serve()
+        except DoorError as error:
+            _say(str(error))
         except BaseException:
             traceback.print_exc()
         ended.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=body, name="serve", daemon=True).start()
-    _say(f"{setting.service}: listening on {setting.where}, server={setting.server} epoch={setting.epoch}")
+    if standby:
+        _say(f"{setting.service}: standing by for {setting.where}, server={setting.server}")
+    else:
+        say_listening(setting)
     signal.sigwait(_STOPS)
     sys.exit(1 if ended.is_set() else 0)
+
+
+def say_listening(setting: Setting) -> None:
+    """One line, once the door is open."""
+    _say(f"{setting.service}: listening on {setting.where}, server={setting.server} epoch={setting.epoch}")
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ from agent.channel import Gone
 from agent.duty import Duty
 from agent.holding import Holding
 from agent.lease import WITNESS, Leases
-from agent.surroundings import ToTether
+from agent.surroundings import Run, ToTether
 from bus.config import Timing
 from bus.messages import Grant
 from bus.step import LONG_AGO, NEVER
@@ -54,6 +54,11 @@ def off_before_gone(put: Put) -> None:
 @bug("R4", "the guard lets every spawn pass, lease or not")
 def spawn_without_lease(put: Put) -> None:
     put(Duty, "_spawn", lambda duty, line, now: duty._around.emit(ToTether(line)))
+
+
+@bug("R14", "a standby that is being activated counts as shut: it is released, and not killed")
+def activation_counts_as_shut(put: Put) -> None:
+    put(Duty, "shut", property(lambda duty: duty.run in (Run.OFF, Run.STANDBY) or (duty.run is Run.STARTING and duty._hot.activated)))
 
 
 @bug("R4", "a runner that comes back is not told what runs")

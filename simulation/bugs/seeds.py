@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 SEEDS: dict[str, int] = {
+    "activated-off-leash": 44,
+    "activation-counts-as-shut": 50,
     "alone-too-early": 1,
     "answers-while-writing": 0,
     "candidate-suffices": 5,
     "epoch-issued-twice": 9,
+    "finishing-never-ends": 2,
+    "finishing-twice-as-long": 2,
     "gone-unverified": 30,
     "grant-without-promise": 17,
     "granted-before-written": 0,
@@ -34,6 +38,8 @@ SEEDS: dict[str, int] = {
     "old-epoch-released": 12,
     "only-new-counts": 5,
     "only-old-counts": 930,
+    "overlap-of-the-exclusive": 1,
+    "overlap-on-a-lapse": 0,
     "question-rests": 28,
     "recorded-unasked": 13,
     "refused-change-stays": 41,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.channel import Activate
 from agent.leash import Action, Leash
 from bus.step import NEVER
 from simulation.bugs.planting import Put, bug
@@ -46,3 +47,19 @@ def gone_unverified(put: Put) -> None:
         return actions
 
     put(Leash, "_kill", kill)
+
+
+@bug("R6", "a standby that was activated is not on the leash")
+def activated_off_leash(put: Put) -> None:
+    honest_activate, honest_due = Leash._activate, Leash._due_at
+
+    def activate(self: Leash, line: Activate, now: float) -> list[Action]:
+        actions = honest_activate(self, line, now)
+        self._service(line.service).shut = True
+        return actions
+
+    def due_at(self: Leash, service: Any) -> float:
+        return NEVER if service.shut and service.state != "killing" else honest_due(self, service)
+
+    put(Leash, "_activate", activate)
+    put(Leash, "_due_at", due_at)

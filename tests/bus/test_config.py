@@ -41,6 +41,16 @@ trust_file = "trust.toml"
 """
 
 
+NAMES = """
+[dns]
+server = "192.0.2.53"
+zone = "demo.locum.test"
+key_name = "locum."
+key_secret_file = "tsig.secret"
+ttl_s = 60
+"""
+
+
 def agent(more: str = "", sds: str = "", service: str = "") -> str:
     return AGENT.format(more=more, sds=sds, service=service)
 
@@ -101,6 +111,11 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent().replace("port = 8081", "port = 808100"), "service[0].port", "<= 65535"),
         (agent(service="[[service]]\nname='www'\nfqdn='x'\nport=1\nstart=['a']"), 'service "www": name', "stands twice"),
         (agent().replace('start = ["/usr/sbin/nginx", "-g", "daemon off;"]', ""), 'service "www": start', "is missing"),
+        (agent(service='standby = "hot"'), 'service "www": activate', "give what opens it"),
+        (agent(service='standby = "boiling"'), "service[0].standby", "invalid enum value"),
+        (agent(service='activate = "open"'), "service[0].activate", "expected `array`"),
+        (agent(service="finish_s = -1"), "service[0].finish_s", ">= 0"),
+        (agent(service="exclusive = false\nfinish_s = 60" + NAMES), 'service "www": finish_s', "dns.ttl_s = 60"),
         (agent(service='home = "ftp"'), 'service "www": home', "leave the key out"),
         (agent('timing = "quick"'), "timing", "invalid enum value"),
         (agent("peer_port = 5750", "address = '127.0.1.11'"), "peer_port", "choose another"),

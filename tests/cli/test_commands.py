@@ -193,6 +193,7 @@ def test_history_as_lines_and_as_json(answering: Answering) -> None:
         (["move", "www"], Order(verb="move", service="www")),
         (["move", "www", "email"], Order(verb="move", service="www", server="email")),
         (["confirm-dead", "ftp"], Order(verb="confirm-dead", server="ftp")),
+        (["confirm-dead", "ftp", "--yes"], Order(verb="confirm-dead", server="ftp")),
     ],
 )
 def test_orders_are_given_and_their_answer_is_shown(answering: Answering, words: list[str], order: Order) -> None:
@@ -205,6 +206,31 @@ def test_orders_are_given_and_their_answer_is_shown(answering: Answering, words:
 def test_a_refused_order_is_1_with_the_reason_on_stderr(answering: Answering) -> None:
     done = answering.answer(["drain", "toaster"], lambda _: Rejection(code="unknown", text="there is no server toaster"))
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "locum: there is no server toaster\n")
+
+
+def test_confirm_dead_warns_a_script_and_goes_on(answering: Answering) -> None:
+    done = answering.answer(["confirm-dead", "ftp"], lambda _: Accepted(text="ftp counts as dead"))
+    assert done.returncode == 0 and "two servers may run one service" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize(("reply", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x04", 1)])
+def test_confirm_dead_asks_at_a_terminal(answering: Answering, reply: str, code: int) -> None:
+    ours, theirs = os.openpty()
+    try:
+        process = begin("confirm-dead", "ftp", *answering.options(), stdin=theirs)
+        os.write(ours, reply.encode())
+        while process.poll() is None:
+            answering.poller.wait(0.05)
+            for connection, header, heard in answering.router.receive():
+                answering.heard.append((header, heard))
+                answering.router.send(connection, Accepted(text="ftp counts as dead"))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    said, asked = process.communicate(timeout=20)
+    assert process.returncode == code and "Is ftp powered off" in asked
+    assert said == ("ftp counts as dead\n" if code == 0 else "") and len(answering.heard) == (code == 0)
+    assert code == 0 or "nothing was ordered" in asked
 
 
 def test_a_viewer_may_look_and_not_order(answering: Answering) -> None:

@@ -26,6 +26,8 @@ def test_it_says_ready_once_and_who_serves_what(demo: RunningDemo) -> None:
 def test_email_is_https_secondary(demo: RunningDemo) -> None:
     """P23, Fig. 2a: with nothing else to go by, EMAIL is HTTP's secondary at the first start."""
     assert demo.service("www")["secondary"] == "email"
+    until(lambda: demo.service("www")["standby"] == "hot", within_s=20)
+    assert {demo.service(name)["standby"] for name in ("ftp", "mail")} == {"warm"}
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.service)
@@ -80,8 +82,10 @@ def test_status_and_history_for_people(demo: RunningDemo) -> None:
 
 
 def test_ps_names_every_process(demo: RunningDemo) -> None:
+    stand_in = until(lambda: (row := demo.service("www"))["standby"] == "hot" and row["secondary"], within_s=20)
     for service, home in HOMES.items():
-        assert demo.roles(home) == ["guard", "runner", "service", "tether"], service
+        hot = ["standby"] if home == stand_in else []
+        assert demo.roles(home) == ["guard", "runner", "service", *hot, "tether"], service
     assert (demo.roles("sds"), demo.roles("store"), demo.roles("dns")) == (["sds"], ["store"], ["dns"])
     assert locum("demo", "ps").stdout.startswith("PART")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
+
 HOSTILE = """<img/src=x/onerror=alert(1)>"'&</title><script>"""
 
 
@@ -241,3 +243,50 @@ def test_many_clients_at_once(start):
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def standby(begin, tmp_path):
+    """A hot standby, once it can be activated; and where it listens for that."""
+    run = tmp_path / "run"
+    run.mkdir(exist_ok=True)
+    (run / "standby.1").touch()  # of one that died
+    service = begin("http", LOCUM_STANDBY="1", LOCUM_RUN=str(run), LOCUM_EPOCH="0")
+    bell = run / f"standby.{service.process.pid}"
+    until(bell.is_fifo, within_s=20)
+    until(lambda: any("standing by" in line for line in service.log), within_s=20)
+    return service, bell
+
+
+def test_a_standby_is_shut_until_it_is_told_its_epoch(begin, tmp_path):
+    service, bell = standby(begin, tmp_path)
+    assert not service.answers()
+    assert [path.name for path in bell.parent.iterdir()] == [bell.name], "what others left there is gone"
+    bell.write_text("no epoch\n")
+    until(lambda: any("is no epoch: still shut" in line for line in service.log))
+    assert not service.answers()
+    bell.write_text("12\n")
+    until(service.answers)
+    with urllib.request.urlopen(f"http://{service.address}:{service.port}/whoami", timeout=20) as answer:
+        assert json.load(answer)["epoch"] == 12
+    assert not bell.exists()
+    assert service.stop() == 0
+
+
+def test_a_standby_that_is_not_needed_stops_cleanly(begin, tmp_path):
+    service, _ = standby(begin, tmp_path)
+    assert service.stop() == 0
+
+
+def test_a_standby_whose_port_was_taken_meanwhile_says_so(begin, tmp_path):
+    service, bell = standby(begin, tmp_path)
+    with socket.create_server((service.address, service.port)):
+        bell.write_text("12\n")
+        assert service.ended() == 1
+    assert "is taken by another program" in service.log[-1]
+
+
+def test_a_standby_without_a_meeting_place_is_wrongly_called(begin, tmp_path):
+    service = begin("http", LOCUM_STANDBY="1")
+    assert service.ended() == 2 and "LOCUM_RUN: is missing" in service.log[0]
+    service = begin("http", LOCUM_STANDBY="1", LOCUM_RUN=str(tmp_path / "nowhere"))
+    assert service.ended() == 1 and "give LOCUM_RUN a directory" in service.log[0]

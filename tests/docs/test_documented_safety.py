@@ -36,7 +36,7 @@ def test_a_rule_says_where_it_lives_and_what_holds_it(title: str) -> None:
 
 def test_the_judge_looks_at_what_it_is_said_to_look_at() -> None:
     """And everything that it looks at is named."""
-    source = "".join((CHECKOUT / "simulation" / name).read_text() for name in ("judge.py", "questions.py"))
+    source = "".join((CHECKOUT / "simulation" / name).read_text() for name in ("judge.py", "questions.py", "overlaps.py"))
     accused = set(re.findall(r'_accuse\(\s*"([^"]+)"', source))
     named: set[str] = set()
     for section in RULES.values():

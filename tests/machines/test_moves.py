@@ -145,3 +145,24 @@ def test_the_outlook_says_why_it_does_not_go_home() -> None:
     cluster.put(WWW, "http", "email")
     at_home = moves.outlook(cluster.found["www"], cluster, 100.0)
     assert (at_home.failback_in_s, at_home.failback_why_not) == (None, None)
+
+
+def test_manual_failback_waits_for_an_order() -> None:
+    cluster, moves = Cluster(), Moves()
+    cluster.put(msgspec.structs.replace(WWW, failback="manual"), "email", "http", "ftp")
+    moves.step(cluster, 100.0 + 100 * WWW.failback_delay_s)
+    assert not moves.wishes
+    moves.order("www", "http", 10_000.0)
+    moves.step(cluster, 10_000.0)
+    assert moves.wishes["www"].target == "http"
+
+
+def test_r22_nothing_moves_while_a_former_holder_may_serve_on() -> None:
+    cluster, moves = Cluster(), Moves()
+    cluster.put(WWW, "email", "http", "ftp")
+    cluster.found["www"] = msgspec.structs.replace(cluster.found["www"], finishing=True)
+    moves.step(cluster, 10_000.0)
+    assert not moves.wishes
+    cluster.put(WWW, "email", "http", "ftp")
+    moves.step(cluster, 10_001.0)
+    assert moves.wishes["www"].target == "http"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from parts import WWW, said
 
 from agent import channel
 from agent.takeover import (
+    ACTIVATION_LIMIT_S,
     FAILED_CHECKS,
     FOLLOW_S,
     WATCH_EVERY_S,
@@ -230,3 +232,63 @@ def test_move_while_a_restart_waits_is_none() -> None:
     server.moves()
     assert said(server.wait(5.0), channel.Spawn)
     assert said(server.up(), PointName)
+
+
+def activating() -> Server:
+    """A grant came to a server whose hot standby is process 77."""
+    server = Server()
+    actions = server.step(channel.Start(service="www", epoch=1, grant_id=1001, definition=BUDGET, standby=77))
+    assert said(actions, channel.Activate) and not said(actions, channel.Spawn) and not said(actions, Survey)
+    return server
+
+
+def activated(status: int) -> channel.Activated:
+    return channel.Activated(service="www", epoch=1, status=status)
+
+
+def test_hot_standby_is_activated_and_serves_once_it_answers() -> None:
+    server = activating()
+    actions = server.step(activated(0))
+    assert said(actions, Check) and not said(actions, channel.Serving)
+    assert said(server.step(Checked("www", 1, True)), channel.Serving)
+
+
+def test_activation_of_an_earlier_epoch_means_nothing() -> None:
+    server = activating()
+    assert not said(server.step(channel.Activated(service="www", epoch=0, status=0)), Check)
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs", "opens nothing", "dies"])
+def test_standby_that_cannot_be_activated_is_killed_and_the_service_started(how: str) -> None:
+    server = activating()
+    server.pid = 77
+    actions = []
+    if how == "fails":
+        actions = server.step(activated(1))
+    elif how == "hangs":
+        actions = server.wait(ACTIVATION_LIMIT_S)
+    elif how == "opens nothing":
+        server.step(activated(0))
+        server.step(Checked("www", 1, False, "refused"))
+        actions = server.wait(ACTIVATION_LIMIT_S)
+    if how != "dies":
+        assert [kill.pid for kill in said(actions, KillProgram)] == [77]
+        assert not said(actions, channel.Spawn | channel.GiveUp), "not before it is gone for sure"
+    assert len(said(server.dies(), channel.Spawn)) == 1
+    assert said(server.up(), channel.Serving)
+
+
+def test_standby_that_will_not_die_costs_the_service() -> None:
+    server = activating()
+    server.step(activated(1))
+    assert said(server.wait(BUDGET.start_limit_s), channel.GiveUp)
+
+
+def test_without_a_restart_budget_a_failed_activation_hands_over() -> None:
+    server = Server()
+    definition = msgspec.structs.replace(WWW, restart_limit=0)
+    server.step(channel.Start(service="www", epoch=1, grant_id=1001, definition=definition, standby=77))
+    server.step(activated(1))
+    server.pid = 77
+    (given_up,) = said(server.dies(), channel.GiveUp)
+    assert "could not be activated" in given_up.reason

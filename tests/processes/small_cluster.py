@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import itertools
@@ -25,6 +26,8 @@ SOON_S = 30.0
 
 PORT = 8081
 """Of the service, at every server's own address."""
+
+DNS_PORT, ZONE, TSIG_KEY = 10053, "test", "locum."
 
 WEB = (sys.executable, "-P", "-m", "demo.services.http")
 
@@ -51,14 +54,19 @@ def toml(value: object) -> str:
 
 
 class Part:
-    """One `locum` process in the foreground, and what it says."""
+    """One `locum` process, or another of our programs, in the foreground, and what it says."""
 
-    def __init__(self, name: str, words: Iterable[str], log: Path) -> None:
+    def __init__(self, name: str, words: Iterable[str], log: Path, program: str = "cli.main") -> None:
         self.name = name
         self.log = log
         with log.open("ab") as said:
             self.process = subprocess.Popen(
-                command(*words), env=environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                [sys.executable, "-P", "-m", program, *words],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
             )
 
     def said(self) -> str:
@@ -79,6 +87,7 @@ class SmallCluster:
         self.directory = directory
         self.net = _fresh_net()
         self.sds_address = f"{self.net}.10"
+        self.name_server: str | None = None
         self.parts: list[Part] = []
         self._numbers = itertools.count(1)
         names = list(servers)
@@ -108,6 +117,9 @@ class SmallCluster:
         values = {"cluster": "small", "name": name, "address": self.servers.get(name, ""), "state_dir": str(self.directory / name)}
         values |= {"key_file": str(self.key(name))} | changed
         text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
+        if self.name_server is not None:
+            text += f"[dns]\nserver = {toml(self.name_server)}\nport = {DNS_PORT}\nzone = {toml(ZONE)}\nkey_name = {toml(TSIG_KEY)}\n"
+            text += f"key_secret_file = {toml(str(self.directory / 'tsig.secret'))}\nttl_s = 1\n"
         where = f"address = {toml(self.sds_address)}" if where is None else where
         text += f"[sds]\n{where}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n{self.dns}"
         if service is not None:
@@ -128,6 +140,17 @@ class SmallCluster:
         part = Part(settings.stem, [kind, "--config", str(settings)], settings.with_suffix(".log"))
         self.parts.append(part)
         return part
+
+    def begin_names(self) -> None:
+        """A name server for the zone `test`, to which agents that are started from now on write."""
+        secret = self.directory / "tsig.secret"
+        secret.touch(mode=0o600)
+        secret.write_text(base64.b64encode(os.urandom(32)).decode())
+        address, log = f"{self.net}.14", self.directory / "names.log"
+        words = ["--address", address, "--port", str(DNS_PORT), "--zone", ZONE, "--key-name", TSIG_KEY]
+        words += ["--key-secret-file", str(secret), "--state-file", str(self.directory / "zone")]
+        self.parts.append(Part("names", words, log, program="demo.nameserver"))
+        self.name_server = address
 
     def begin(self, service: Mapping[str, Any] | None = None) -> dict[str, Part]:
         """The SDS and an agent for every server, www at home on the first of them."""

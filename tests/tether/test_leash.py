@@ -6,13 +6,15 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.channel import Exited, Gone, Kill, Line, Spawn, Spawned, SpawnFailed, Until
+from agent.channel import Activate, Activated, Exited, Gone, Kill, Line, Prepare, Spawn, Spawned, SpawnFailed, Until
 from agent.leash import (
     Action,
+    ActivationEnded,
     GuardGone,
     GuardUp,
     KillAll,
     Launch,
+    LaunchActivation,
     Leash,
     NoneLeft,
     ProcessEnded,
@@ -22,6 +24,7 @@ from agent.leash import (
     Say,
 )
 from bus.step import NEVER, Tick
+from bus.values import ServiceDefinition
 
 H, HALF_S = 0.6, 0.2
 
@@ -199,7 +202,94 @@ def test_without_guard_all_is_killed_and_nothing_obeyed() -> None:
     assert leash.step(NoneLeft("mail"), 0.1) == [] and leash.clear
 
 
+WWW = ServiceDefinition(name="www", fqdn="www.test", port=80, home="http")
+
+
+def prepare(service: str = "www") -> Prepare:
+    return Prepare(service=service, definition=WWW, argv=("x",), environment={}, output="o")
+
+
+def activate(epoch: int = 1, service: str = "www") -> Activate:
+    return Activate(service=service, epoch=epoch, grant_id=5, argv=("open",), environment={}, output="o")
+
+
+def standby() -> Leash:
+    leash = Leash(H, HALF_S)
+    (launch,) = leash.step(prepare(), 0.0)
+    assert isinstance(launch, Launch) and launch.spawn.epoch == 0
+    assert said(leash.step(ProcessStarted("www", 0, 9), 0.0)) == [Spawned(service="www", epoch=0, pid=9)]
+    return leash
+
+
+def unactivated(actions: list[Action]) -> Activated:
+    (line,) = said(actions)
+    assert isinstance(line, Activated) and line.status and line.reason and len(actions) == 1
+    return line
+
+
+def test_a_standby_needs_no_lease_and_dies_with_the_guard() -> None:
+    leash = standby()
+    assert leash.wake_at == NEVER
+    assert not leash.clear, "a new guard must not start beside it"
+    assert leash.step(GuardGone(), 5.0) == [KillAll(("www",))]
+
+
+def test_an_activated_standby_is_on_the_leash_of_its_epoch() -> None:
+    leash = standby()
+    leash.step(Until(service="www", until_at=10.3), 10.0)
+    assert leash.step(activate(), 10.0) == [LaunchActivation(activate())]
+    assert leash.wake_at == 10.3 + HALF_S
+    leash.step(Until(service="www", until_at=10.5), 10.1)
+    assert said(leash.step(ActivationEnded("www", 1, 0), 10.1)) == [Activated(service="www", epoch=1, status=0)]
+    assert KillAll(("www",)) in leash.step(Tick(), 10.5 + HALF_S)
+
+
+def test_an_activation_alone_earns_one_lease() -> None:
+    leash = standby()
+    leash.step(activate(), 10.0)
+    assert leash.wake_at == 10.0 + H + HALF_S
+
+
+def test_only_a_shut_standby_that_runs_is_activated() -> None:
+    assert unactivated(Leash(H, HALF_S).step(activate(), 0.0))  # none
+    assert unactivated(running().step(activate(), 0.0))  # it is no standby
+    leash = Leash(H, HALF_S)
+    leash.step(prepare(), 0.0)
+    assert unactivated(leash.step(activate(), 0.0))  # not up yet
+    leash = standby()
+    leash.step(activate(), 0.0)
+    assert unactivated(leash.step(activate(), 0.0))  # activated already
+    leash = standby()
+    leash.step(Kill(service="www", number=1), 0.0)
+    assert unactivated(leash.step(activate(), 0.0))  # being killed
+    leash.step(NoneLeft("www"), 0.0)
+    assert unactivated(leash.step(activate(), 0.0))  # gone
+
+
+def test_a_standby_is_not_activated_under_a_lower_epoch() -> None:
+    leash = running(epoch=5)
+    leash.step(Kill(service="www", number=1), 0.0)
+    leash.step(NoneLeft("www"), 0.0)
+    leash.step(prepare(), 0.0)
+    leash.step(ProcessStarted("www", 0, 9), 0.0)
+    assert unactivated(leash.step(activate(epoch=4), 0.0))
+    assert leash.step(activate(epoch=6), 0.0) == [LaunchActivation(activate(epoch=6))]
+
+
+def test_a_service_never_starts_beside_its_standby() -> None:
+    leash = standby()
+    assert "a standby of it has not been killed" in refusal(leash.step(spawn(), 0.0))
+    assert "a standby of it has not been killed" in refusal(leash.step(prepare(), 0.0))
+
+
+def test_the_end_of_a_standby_is_told_without_an_epoch() -> None:
+    leash = standby()
+    assert said(leash.step(ProcessEnded("www", 9, 1), 0.1)) == [Exited(service="www", epoch=0, pid=9, status=1)]
+
+
 EVENTS = st.one_of(
+    st.builds(prepare, st.sampled_from(("www", "mail"))),
+    st.builds(activate, st.integers(1, 3), st.sampled_from(("www", "mail"))),
     st.builds(spawn, st.sampled_from(("www", "mail")), st.integers(0, 3)),
     st.builds(lambda service: Kill(service=service, number=1), st.sampled_from(("www", "mail"))),
     st.builds(lambda service, at: Until(service=service, until_at=at), st.sampled_from(("www", "mail")), st.floats(0, 5)),
@@ -221,9 +311,13 @@ class Host:
             if isinstance(action, Launch):
                 name, epoch = action.spawn.service, action.spawn.epoch
                 assert name not in self.starting and name not in self.main and name not in self.others, "two lives of a service"
-                assert epoch >= self.highest.get(name, 0), "a lower epoch was launched"
-                self.highest[name] = epoch
+                assert epoch == 0 or epoch >= self.highest.get(name, 0), "a lower epoch was launched"
+                self.highest[name] = max(epoch, self.highest.get(name, 0))
                 self.starting[name] = epoch
+            elif isinstance(action, LaunchActivation):
+                name, epoch = action.activate.service, action.activate.epoch
+                assert name in self.main and epoch >= self.highest.get(name, 0), "a door was opened that should stay shut"
+                self.highest[name] = epoch
             elif isinstance(action, Say) and isinstance(action.line, Gone):
                 name = action.line.service
                 assert name not in self.starting and name not in self.main and name not in self.others, "gone, and yet there"

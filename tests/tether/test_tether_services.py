@@ -6,7 +6,8 @@ import os
 import signal
 
 from agent import adoption
-from agent.channel import Exited, Gone, Kill, Spawned, SpawnFailed, Until
+from agent.channel import Activate, Activated, Exited, Gone, Kill, Prepare, Spawned, SpawnFailed, Until
+from bus.values import ServiceDefinition
 from tests.tether.conftest import Agent, alive, boottime
 from tests.waiting import until
 
@@ -185,3 +186,65 @@ def test_spawned_is_said_of_a_running_program(agent: Agent) -> None:
     pid = agent.guard.hear(Spawned).pid
     with open(f"/proc/{pid}/cmdline", "rb") as words:
         assert words.read() == b"/bin/sleep\x001000\x00"
+
+
+SHUT = "echo $$ > $HERE/main; exec sleep 1000"
+
+
+def prepare(agent: Agent, script: str = SHUT) -> int:
+    """A hot standby that is this shell script; its main pid."""
+    line = agent.spawn_line(("/bin/sh", "-c", script))
+    definition = ServiceDefinition(name="www", fqdn="www.test", port=80, home="http")
+    agent.guard.say(Prepare(service="www", definition=definition, argv=line.argv, environment=line.environment, output=line.output))
+    spawned = agent.guard.hear(Spawned)
+    assert spawned.epoch == 0
+    return spawned.pid
+
+
+def activate(agent: Agent, script: str, epoch: int = 3) -> None:
+    line = agent.spawn_line(("/bin/sh", "-c", script), epoch=epoch)
+    agent.guard.say(Until(service="www", until_at=boottime() + 3600))
+    agent.guard.say(
+        Activate(service="www", epoch=epoch, grant_id=line.grant_id, argv=line.argv, environment=line.environment, output=line.output)
+    )
+
+
+def test_a_standby_lives_without_a_lease_and_ends_with_the_guard(agent: Agent) -> None:
+    pid = prepare(agent)
+    assert [one.service for one in adoption.find(agent.id, "www")] == ["www"], "it is ours for R17, and for leftovers"
+    os.kill(agent.guard.pid, signal.SIGKILL)
+    agent.meet_parts()
+    assert not alive(pid)
+
+
+def test_what_activates_a_standby_is_part_of_the_service(agent: Agent) -> None:
+    prepare(agent)
+    activate(agent, "env > $HERE/opener; exit 4")
+    assert agent.guard.hear(Activated).status == 4
+    words = dict(line.partition("=")[::2] for line in (agent.directory / "opener").read_text().splitlines())
+    assert {key: words[key] for key in words if key.startswith("LOCUM")} == adoption.marks(agent.id, "www", 3, 3000)
+
+
+def test_what_cannot_be_run_activates_nothing(agent: Agent) -> None:
+    pid = prepare(agent)
+    agent.guard.say(Activate(service="www", epoch=3, grant_id=5, argv=("/no/such",), environment={}, output=""))
+    activated = agent.guard.hear(Activated)
+    assert activated.status and "/no/such" in activated.reason and alive(pid)
+    agent.kill()
+
+
+def test_kill_ends_an_activation_under_way_too(agent: Agent) -> None:
+    """Nothing opens a door after `Gone`."""
+    main = prepare(agent)
+    activate(agent, "(setsid sh -c 'echo $$ > $HERE/daemon; exec sleep 1000' &); trap '' TERM; echo $$ > $HERE/opener; sleep 1000; true")
+    opener, daemon = agent.pid_in("opener"), agent.pid_in("daemon")
+    agent.kill()
+    assert not any(map(alive, (main, opener, daemon)))
+
+
+def test_an_activated_standby_that_is_not_prolonged_is_killed(agent: Agent) -> None:
+    main = prepare(agent)
+    agent.guard.say(Until(service="www", until_at=boottime() + 0.2))
+    agent.guard.say(Activate(service="www", epoch=3, grant_id=5, argv=("/bin/sleep", "1000"), environment={}, output=""))
+    agent.guard.hear(Gone)
+    assert not alive(main) and not adoption.find(agent.id, "www")
