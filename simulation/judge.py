@@ -47,10 +47,10 @@ class Outage(msgspec.Struct, frozen=True):
 class Judge:
     """Keeps the books of one life; the first violation ends it."""
 
-    def __init__(self, world: World, services: tuple[str, ...], finish_s: Mapping[str, float]) -> None:
+    def __init__(self, world: World, services: tuple[str, ...], finish_s: Mapping[str, float] | None = None) -> None:
         self._world = world
         self.violation: Violation | None = None
-        self.overlaps = Overlaps(world, self._accuse, finish_s)
+        self.overlaps = Overlaps(world, self._accuse, finish_s or {})
         self.questions = Questions(self._accuse)
         self.readings = Readings(self._accuse)
         self.alive: dict[str, dict[str, int]] = {service: {} for service in services}  # by server: the epoch
