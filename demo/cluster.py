@@ -187,7 +187,7 @@ class Demo:
         order = list(layout.PARTS)
         rows.sort(key=lambda entry: (order.index(entry.part), entry.process.started, entry.process.pid))
         return [
-            {"part": entry.part, "role": entry.process.role, "pid": entry.process.pid}
+            {"part": entry.part, "role": entry.role, "pid": entry.process.pid}
             for entry in rows
             if entry.process.parent not in runners
         ]
