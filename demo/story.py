@@ -125,8 +125,10 @@ class Play:
             await self._see("P7 P8", START_S, "a table update with the priority of every server", self._table_is_whole, self._table_seen)
             self._tell("P7-P9", f"the table lists who can back up what: {self._candidates()}")
             await self._see("P10 P11", START_S, "every service at home, with a secondary", lambda: not self._lacking(), self._lacking)
-        finally:
-            await starting
+        except BaseException:
+            starting.cancel()
+            raise
+        await starting
         twice = sorted({row["secondary"] for row in watcher.status["services"]} & {row["holder"] for row in watcher.status["services"]})
         if not twice:
             raise Unseen("P11", "a server that is primary and secondary at once", str(watcher.status["services"]))

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,16 +101,21 @@ def test_a_name_server_that_dies_in_the_middle_is_seen(telling: Telling) -> None
     assert of_state(str(telling.state)) == [] and presence.running() is None
 
 
-def test_sigint_ends_it_and_leaves_nothing(state: Path, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    story = Telling(tmp_path / "fresh", "--story", TMPDIR=str(scratch))
-    story.awaits("P6 ")
-    assert [entry.name[:12] for entry in scratch.iterdir()] == ["locum-story-"]
-    os.kill(story.process.pid, signal.SIGINT)
-    assert story.end(within_s=30) == 1
-    assert "interrupted: not all was seen" in story.said() and "Traceback" not in story.said()
-    assert list(scratch.iterdir()) == [] and presence.running() is None
+def test_sigint_ends_it_and_leaves_nothing(state: Path) -> None:
+    """On a fresh state of its own, which it removes."""
+    with tempfile.TemporaryDirectory(prefix="story-") as scratch:  # a short path: the demo's socket lies there
+        story = Telling(state, "--story", TMPDIR=scratch)
+        try:
+            story.awaits("P6 ")
+            assert [name[:12] for name in os.listdir(scratch)] == ["locum-story-"]
+            os.kill(story.process.pid, signal.SIGINT)
+            assert story.end(within_s=30) == 1
+        finally:
+            if story.process.poll() is None:
+                story.process.send_signal(signal.SIGINT)
+                story.end()
+        assert "interrupted: not all was seen" in story.said() and "Traceback" not in story.said()
+        assert os.listdir(scratch) == [] and presence.running() is None
 
 
 def test_a_story_is_refused_while_a_demo_runs(telling: Telling) -> None:
