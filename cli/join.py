@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from bus import token as tokens
+from bus.addresses import own_address
 from bus.config import AgentConfig, ConfigError, parse
 from bus.keys import Secret
 from bus.messages import Join, Joined, Rejection
@@ -30,7 +30,7 @@ STATE = "/var/lib/locum"
 @click.command()
 @click.argument("token")
 @click.option("--name", metavar="NAME", type=ServerName(), help="Your name in the cluster.  [default: the token's, else this host's]")
-@click.option("--address", metavar="A", help="Where others reach this server.  [default: the address from which it reaches the SDS]")
+@click.option("--address", metavar="A", help="Its address, auto, or interface:NAME.  [default: from where it reaches the SDS]")
 @click.option("--config", metavar="FILE", help=f"Where to write the settings.  [default: {SETTINGS}]")
 @click.option("--state-dir", metavar="DIR", default=STATE, show_default=True, help="Where the agent keeps its state.")
 @click.option("--unit", metavar="FILE", help=f"Where to write a systemd unit.  [default, where systemd runs: {units.UNIT}]")
@@ -135,7 +135,7 @@ def _name(token: JoinToken, name: str | None) -> str:
 
 
 def _address(token: JoinToken, address: str | None) -> str:
-    """One of this host's own, as given or as it reaches the SDS from."""
+    """What the settings are to say: as given, or the one from which the SDS is reached."""
     if token.role != "server":
         return ""
     try:
@@ -144,21 +144,19 @@ def _address(token: JoinToken, address: str | None) -> str:
             with socket.socket(kind, socket.SOCK_DGRAM) as line:
                 line.connect((token.address, token.port))
                 return str(line.getsockname()[0])
-        parsed = ipaddress.ip_address(address)
-        with socket.socket(socket.AF_INET6 if parsed.version == 6 else socket.AF_INET, socket.SOCK_STREAM) as door:
-            door.bind((address, 0))
-    except ValueError:
-        raise Misconfigured(f"--address {address}: is no address: write it as 192.0.2.11 or 2001:db8::11") from None
+        own = own_address(address)
+        if own.literal is not None:
+            with socket.socket(socket.AF_INET6 if ":" in own.literal else socket.AF_INET, socket.SOCK_STREAM) as door:
+                door.bind((own.literal, 0))
+    except ValueError as error:
+        raise Misconfigured(f"--address: {error}") from None
     except OSError as error:
         if address is None:
-            raise Unreachable(
-                f"there is no way from here to the SDS at {token.address}: {error.strerror}: give --address, or mend the network"
-            ) from None
+            where = f"{token.address}: {error.strerror}"
+            raise Unreachable(f"there is no way from here to the SDS at {where}: give --address, or mend the network") from None
         raise Misconfigured(
             f"--address {address}: is no address of this host ({error.strerror}): give one that `ip address` shows"
         ) from None
-    if parsed.is_unspecified:
-        raise Misconfigured(f"--address {address}: is no address that others can reach: give one that `ip address` shows")
     return address
 
 
@@ -166,9 +164,11 @@ def _abilities(files: Files, joined: Joined) -> list[str]:
     """What of the cluster's services could run here, by the driver's own judgement (P19)."""
     from agent import adoption
     from agent.drivers.command import CommandDriver
+    from agent.whereabouts import Whereabouts
 
     settings = parse(files.settings.read_text(encoding="utf-8"), AgentConfig, str(files.settings))
-    driver = CommandDriver(settings.name, settings.address, adoption.identity(settings), Path(settings.state_dir))
+    here = Whereabouts(settings).address
+    driver = CommandDriver(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
     reasons = {definition.name: driver.why_not(definition) for definition in sorted(joined.services, key=lambda d: d.name)}
     able = [name for name, reason in reasons.items() if reason is None]
     lines = (

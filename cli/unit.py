@@ -45,6 +45,7 @@ After=network-online.target
 [Service]
 Type=exec
 ExecStart={words}
+ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
 TimeoutStopSec=90
 Restart=on-failure

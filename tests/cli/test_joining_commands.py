@@ -145,6 +145,15 @@ def test_joining_is_all_the_set_up(sds: Sds) -> None:
     assert f"agent --config {sds.directory / 'agent.toml'}" in done.stdout, "how to start it"
 
 
+@pytest.mark.parametrize("address", ["auto", "interface:lo"])
+def test_an_address_may_be_left_to_the_host(sds: Sds, address: str) -> None:
+    """P20: then the server may move, and nobody edits a file."""
+    done = sds.join(None, "--address", address)
+    assert done.returncode == 0, done.stderr
+    assert parse((sds.directory / "agent.toml").read_text(), AgentConfig, "agent.toml").own_address.follows
+    assert "it can back up: www" in done.stdout
+
+
 def test_what_is_not_sent_is_not_written_and_said(sds: Sds) -> None:
     sds.reply = Joined(name="extra", role="server", sds="sds")
     done = sds.join()
@@ -228,9 +237,9 @@ def test_an_sds_that_cannot_be_reached_is_3(sds: Sds) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--address", "nonsense"), "is no address: write it as"),
+        (("--address", "nonsense"), '"nonsense" is no address: write an address'),
         (("--address", "192.0.2.77"), "is no address of this host"),
-        (("--address", "0.0.0.0"), "is no address that others can reach"),
+        (("--address", "0.0.0.0"), "is no address at which others reach one server"),
         (("--name", "Extra"), "is no name: use small letters"),
         (("--state-dir", "/dev/null/state"), "/dev/null/state: cannot be written: Not a directory"),
         (("--config", "/dev/null/x/agent.toml"), "/dev/null/x: cannot be written: Not a directory"),
