@@ -186,11 +186,7 @@ class Demo:
         runners = {entry.process.pid for entry in rows if entry.process.role == "runner"}
         order = list(layout.PARTS)
         rows.sort(key=lambda entry: (order.index(entry.part), entry.process.started, entry.process.pid))
-        return [
-            {"part": entry.part, "role": entry.role, "pid": entry.process.pid}
-            for entry in rows
-            if entry.process.parent not in runners
-        ]
+        return [{"part": entry.part, "role": entry.role, "pid": entry.process.pid} for entry in rows if entry.process.parent not in runners]
 
     async def _load(self, part: Part, level: float | None) -> None:
         """Lay a load on a server, or take it off; done when the SDS shows it."""
