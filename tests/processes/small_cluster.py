@@ -112,7 +112,7 @@ class SmallCluster:
         values |= {"key_file": str(self.key("sds")), "trust_file": str(self.trust)} | changed
         return self._write("sds", "".join(f"{key} = {toml(value)}\n" for key, value in values.items()))
 
-    def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, where: str | None = None, **changed: str) -> Path:
+    def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, where: str | None = None, **changed: Any) -> Path:
         """The settings of a server; `service` is what is at home there, `where` what leads to the SDS if not its address."""
         values = {"cluster": "small", "name": name, "address": self.servers.get(name, ""), "state_dir": str(self.directory / name)}
         values |= {"key_file": str(self.key(name))} | changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_what_cannot_be_taken_over_is_said_and_left(moved: Moved, old: str, new:
 def test_agent_that_has_no_address_yet_waits_for_one(make_cluster: MakeCluster) -> None:
     cluster = make_cluster("one", "two")
     cluster.start("sds", cluster.sds_settings())
-    settings = cluster.agent_settings("one", {}, address="interface:nowhere0")
+    settings = cluster.agent_settings("one", {}, address="interface:nowhere0", peer_port=_free_port())
     one = cluster.start("agent", settings)
     until(lambda: "waiting for one" in one.said(), within_s=30)
     assert cluster.status()["servers"] == []
@@ -100,3 +101,10 @@ def _runner(part: Part) -> int:
     (found,) = [int(pid) for pid in children if b"agent.runner" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert os.path.exists(f"/proc/{found}")
     return found
+
+
+def _free_port() -> int:
+    """An agent that finds its address listens on all: its port must be nobody's at any."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
