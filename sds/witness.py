@@ -390,6 +390,8 @@ class Witness:
             return
         record = case.record
         if hold and (hold.epoch, hold.number) > (record.epoch, record.number):
+            if sender.name != record.holder and case.promise.runs(now):
+                return  # the holder on record may live on our own word, which it gets no more: this one says so again
             adopted = msgspec.structs.replace(
                 record,
                 epoch=hold.epoch,

@@ -303,7 +303,7 @@ def test_a_server_leaves_with_its_own_key(answering: Answering) -> None:
     settings.write_text(
         f'cluster = "test"\nname = "http"\naddress = "127.0.0.1"\nstate_dir = "{answering.directory}"\n'
         f'key_file = "{answering.directory}/http.key"\n'
-        f'[sds]\nport = {answering.router.port}\npublic_key_file = "{answering.directory}/sds.key.pub"\n'
+        f'[sds]\naddress = "127.0.0.1"\nport = {answering.router.port}\npublic_key_file = "{answering.directory}/sds.key.pub"\n'
     )
     process = begin("leave", "--config", str(settings))
     while process.poll() is None:

@@ -438,6 +438,17 @@ def test_r18_server_that_stands_in_for_an_unknown_holder_keeps_the_record_suspec
     assert said(actions, Grant)[0].epoch == 13
 
 
+def test_r18_reported_hold_waits_until_the_word_given_to_the_holder_on_record_is_over() -> None:
+    """That holder was resumed on our word, and gets no more of it; until then it serves."""
+    sds, grant = held("email")
+    report = Report(knows=1, holds=(Hold(service="www", epoch=2, grant_id=90, number=0, secondary=NOBODY),))
+    sds.hear(guard("email"), report)
+    assert sds.record.epoch == 1 and not said(renew(sds, grant), Renewed)
+    sds.wait(G + LITTLE, "http", "email")
+    sds.hear(guard("email"), report)
+    assert (sds.record.epoch, sds.record.holder) == (2, "email")
+
+
 def test_r18_reported_hold_above_the_record_is_adopted() -> None:
     sds = restarted(version=3)
     sds.join("email")
