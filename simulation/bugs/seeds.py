@@ -31,7 +31,6 @@ SEEDS: dict[str, int] = {
     "no-lease-from-witness": 1,
     "no-margin": 39,
     "no-pause": 1,
-    "no-second-look": 1120,
     "no-stop-in-promise": 20,
     "no-until": 20,
     "off-before-gone": 60,
