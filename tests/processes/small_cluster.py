@@ -88,6 +88,7 @@ class SmallCluster:
         self.net = _fresh_net()
         self.sds_address = f"{self.net}.10"
         self.name_server: str | None = None
+        self.timing = "auto"
         self.parts: list[Part] = []
         self._numbers = itertools.count(1)
         names = list(servers)
@@ -115,7 +116,7 @@ class SmallCluster:
     def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, where: str | None = None, **changed: Any) -> Path:
         """The settings of a server; `service` is what is at home there, `where` what leads to the SDS if not its address."""
         values = {"cluster": "small", "name": name, "address": self.servers.get(name, ""), "state_dir": str(self.directory / name)}
-        values |= {"key_file": str(self.key(name))} | changed
+        values |= {"key_file": str(self.key(name)), "timing": self.timing} | changed
         text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
         if self.name_server is not None:
             text += f"[dns]\nserver = {toml(self.name_server)}\nport = {DNS_PORT}\nzone = {toml(ZONE)}\nkey_name = {toml(TSIG_KEY)}\n"
