@@ -264,7 +264,7 @@ class Runner:
 
     async def _ask_port(self, action: AskPort) -> None:
         answers, _ = await self._driver.answers(action.definition)
-        self._step(PortAsked(action.definition.name, action.epoch, answers is True))
+        self._step(PortAsked(action.definition.name, action.epoch, answers))
 
     async def _examine(self, action: Examine) -> None:
         definition = action.definition

@@ -40,6 +40,9 @@ ACTIVATION_LIMIT_S = 2.0
 FAILED_CHECKS = 3
 """So many refusals in a row, while it serves, and its process is killed and started anew."""
 
+ASK_PORT_AGAIN_S = 0.1
+"""Between two questions whether a program answers at its server's new address, while that cannot be known."""
+
 FOLLOW_S = 1.0
 """A program that must be started anew at its server's new address may take so long to end by itself."""
 
@@ -98,11 +101,11 @@ class AskPort(msgspec.Struct, frozen=True):
 
 
 class PortAsked(msgspec.Struct, frozen=True):
-    """The answer."""
+    """The answer; None: it cannot be known yet."""
 
     service: str
     epoch: int
-    answers: bool
+    answers: bool | None
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -166,6 +169,7 @@ class Takeover:
         self._refusals = 0
         self._following = False  # its program ends to be started at the server's new address
         self._kill_at = NEVER  # if it has not ended by then
+        self._ask_port_at = NEVER
         self._starts: list[float] = []
         self._last_trouble = ""
         self._actions: list[Any] = []
@@ -173,7 +177,7 @@ class Takeover:
     @property
     def wake_at(self) -> float:
         """When to step with a `Tick`."""
-        return min(self._deadline, self._next_check_at, self._respawn_at, self._kill_at)
+        return min(self._deadline, self._next_check_at, self._respawn_at, self._kill_at, self._ask_port_at)
 
     def step(self, event: Any, now: float) -> list[Any]:
         """One event; what to do about it."""
@@ -395,7 +399,9 @@ class Takeover:
         order = self.order
         if order is None or self.stage is not Stage.SERVING or self._following:
             return
-        if event.answers:
+        if event.answers is None:
+            self._ask_port_at = now + ASK_PORT_AGAIN_S
+        elif event.answers:
             self._actions.append(PointName(order.definition, order.epoch))
         else:
             self._say_happened("restarted", "its server moved, and it does not answer at the new address")
@@ -433,7 +439,7 @@ class Takeover:
         self._refusals, self._was_standby = 0, False
 
     def _wait_for_nothing(self) -> None:
-        self._deadline = self._next_check_at = self._respawn_at = self._kill_at = NEVER
+        self._deadline = self._next_check_at = self._respawn_at = self._kill_at = self._ask_port_at = NEVER
         self._following = False
 
     # -- time
@@ -453,6 +459,9 @@ class Takeover:
         if now >= self._next_check_at:
             self._next_check_at = NEVER
             self._actions.append(Check(order.definition, order.epoch))
+        if now >= self._ask_port_at:
+            self._ask_port_at = NEVER
+            self._actions.append(AskPort(order.definition, order.epoch))
         if now >= self._kill_at:
             self._kill_at = NEVER
             if self._pid is not None:

@@ -10,6 +10,7 @@ port that accepts a connection.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -23,6 +24,9 @@ from bus.values import ServiceDefinition
 
 CHECK_LIMIT_S = 2.0
 """A check that takes longer is not known to have failed."""
+
+_NO_WAY_THERE = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ETIMEDOUT)
+"""This server's own address is not there, or not yet: that says nothing of the program."""
 
 
 class CommandDriver:
@@ -88,14 +92,15 @@ class CommandDriver:
         return await self.answers(definition)
 
     async def answers(self, definition: ServiceDefinition) -> tuple[bool | None, str]:
-        """Whether its port accepts a connection at this server's address; None if it took too long to know."""
+        """Whether its port accepts a connection at this server's address; None if that cannot be known yet."""
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 _, writer = await asyncio.open_connection(self._address, definition.port)
         except TimeoutError:
             return None, f"no answer on {self._address} port {definition.port} within {CHECK_LIMIT_S:g} s"
         except OSError as error:
-            return False, f"{self._address} port {definition.port}: {error.strerror or error}"
+            unclear = error.errno in _NO_WAY_THERE
+            return None if unclear else False, f"{self._address} port {definition.port}: {error.strerror or error}"
         writer.close()
         return True, ""
 

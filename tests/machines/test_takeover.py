@@ -11,6 +11,7 @@ from parts import WWW, said
 from agent import channel
 from agent.takeover import (
     ACTIVATION_LIMIT_S,
+    ASK_PORT_AGAIN_S,
     FAILED_CHECKS,
     FOLLOW_S,
     WATCH_EVERY_S,
@@ -173,6 +174,16 @@ def test_service_bound_to_the_old_address_is_started_anew_under_its_epoch() -> N
     (spawn,) = said(server.dies(), channel.Spawn)
     assert spawn.epoch == 1
     assert said(server.up(), PointName)
+
+
+def test_address_that_is_not_there_yet_restarts_nothing() -> None:
+    """What cannot be known is asked again: only a clear no is a no."""
+    server = serving()
+    server.moves()
+    assert not said(server.step(PortAsked("www", 1, None)), StopProgram)
+    assert said(server.wait(2 * ASK_PORT_AGAIN_S), AskPort)
+    actions = server.step(PortAsked("www", 1, True))
+    assert said(actions, PointName) and not said(actions + server.wait(2 * ASK_PORT_AGAIN_S), AskPort)
 
 
 def test_program_that_does_not_end_for_a_move_is_killed() -> None:

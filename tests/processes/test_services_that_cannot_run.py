@@ -47,6 +47,7 @@ def test_a_service_that_starts_nowhere_is_unserved_and_says_why(make_cluster: Ma
 def test_a_program_that_is_not_here_makes_no_candidate(make_cluster: MakeCluster) -> None:
     cluster = make_cluster("one", "two")
     cluster.begin({"start": ["/nonexistent/nginx"]})
+    until(lambda: len(cluster.service().get("candidates", ())) == 2, within_s=SOON_S, every_s=0.1)
     row = until(lambda: "cannot run it" in str(cluster.service().get("reason")) and cluster.service(), within_s=SOON_S, every_s=0.1)
     assert row["state"] == "unserved"
     assert "/nonexistent/nginx is not here: install it" in row["reason"], row
