@@ -193,6 +193,8 @@ def test_a_revoked_server_that_is_stopped_meanwhile_gets_nothing_back(cluster: S
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
     until(lambda: cluster.whoami("one") is None, within_s=SOON_S)
+    refused = f"key {keys.load_public(cluster.directory / 'one.key.pub')}"
+    until(lambda: refused in cluster.parts[0].said() or "its key is no longer trusted" in one.said(), within_s=SOON_S)
     assert (cluster.service()["holder"], state_of(cluster, "one")) == ("two", "left")
     assert "this key is revoked: take the line out" not in cluster.parts[0].said()
     cluster.parts[0].process.send_signal(signal.SIGHUP)
