@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from agent import channel
+from agent.shelf import Restaged
 from agent.takeover import Moved, ToGuard, ToHistory
 from bus.messages import Happened
 from bus.step import LONG_AGO, NEVER
@@ -31,7 +32,7 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 64.0
 
 
 class Examine(msgspec.Struct, frozen=True):
-    """Run the prepare program; answer `Examined`."""
+    """Wait for the files, and run the prepare program; answer `Examined`."""
 
     definition: ServiceDefinition
 
@@ -82,6 +83,11 @@ class Preparing:
         self._actions: list[Any] = []
 
     @property
+    def stands_in(self) -> bool:
+        """Whether this server is the secondary."""
+        return self._stands_in
+
+    @property
     def readiness(self) -> Readiness | None:
         """How far it is; None if this server does not stand in."""
         definition = self._definition
@@ -122,6 +128,8 @@ class Preparing:
                 self._defined(event, now)
             case Moved():
                 self._moved(now)
+            case Restaged():
+                self._restaged(now)
             case Examined():
                 self._examined(event, now)
             case Looked():
@@ -130,7 +138,8 @@ class Preparing:
                 pass
         self._due(now)
         definition = self._definition
-        if self.readiness in ("warm", "hot") and definition is not None and (definition.prepare or definition.standby == "hot"):
+        by = definition is not None and (definition.prepare or definition.files or definition.standby == "hot")
+        if self.readiness in ("warm", "hot") and by:
             self._say("prepared", f"{self.readiness}")
         if not self._stands_in and now >= self._forget_at:
             self.trouble = None  # it may have been mended; the next appointment will show
@@ -151,6 +160,15 @@ class Preparing:
         self._pause_s, self._said = SHORTEST_PAUSE_S, ""
         if self._pid is not None and self._made_of != definition:
             self._end("described anew", None)
+
+    def _restaged(self, now: float) -> None:
+        """Its files are others now (P4): what was prepared with those of before is prepared anew."""
+        if not self._stands_in:
+            return
+        self._examine_at, self._said = now, ""
+        if self._pid is not None:
+            self._start_at = now
+            self._end("its files changed", None)
 
     def _moved(self, now: float) -> None:
         """Another address, the same server (P20): a standby knows the address of before."""
@@ -218,7 +236,8 @@ class Preparing:
             return
         if not self._examining and now >= self._examine_at:
             self._examine_at = NEVER
-            self._examining, self._content = bool(definition.prepare), self._content or not definition.prepare
+            self._examining = bool(definition.prepare or definition.files)
+            self._content = self._content or not self._examining
             if self._examining:
                 self._actions.append(Examine(definition))
         if self._pid is not None and now >= self._look_at:

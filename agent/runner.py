@@ -22,6 +22,8 @@ import msgspec
 
 from agent import adoption, channel, dns, scheduling
 from agent.choosing import ChoosingSettings
+from agent.depot import Depot
+from agent.depot import Part as FilesPart
 from agent.drivers.command import CommandDriver
 from agent.finding import Place
 from agent.lines import LineError, LineSocket
@@ -30,8 +32,9 @@ from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.preparing import Examine, Examined, Looked, LookIfShut
-from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
+from agent.running import Ability, Exit, FilesAre, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
+from agent.shelf import Restaged
 from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
 from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
@@ -76,7 +79,10 @@ class Runner:
         self._sds_at: Place | None = None
         self._seeking = Seeking(config, log)
         self._whereabouts = Whereabouts(config)
-        self._driver = CommandDriver(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
+        self._depot = self._made_depot(config, log)
+        self._driver = CommandDriver(
+            config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir), config.files_root
+        )
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
         readers = {"host": read_host, "agent": agent_reader(os.getppid())}
         self._load = Load(readers[config.load], config.load_smoothing_s) if config.load in readers else None
@@ -108,7 +114,7 @@ class Runner:
             self._dial_sds(Place(self._config.sds.address, self._config.sds.port, self._config.sds.updates_port))
         else:
             self._begin(self._seeking.run(lambda: self._sds_heard_at, self._go_to_sds))
-        for chore in (self._sample(), self._survey_all(), self._miss_sds(), self._follow_address()):
+        for chore in (self._sample(), self._survey_all(), self._miss_sds(), self._follow_address(), self._keep_files()):
             self._begin(chore)
         if self._config.load_command:
             self._begin(self._load_command.run())
@@ -118,6 +124,7 @@ class Runner:
             self._say_what_happened()
             if self._code is None and self._machine.wake_at <= clock():
                 self._step(Tick())
+        self._depot.close()
         return self._code
 
     # -- what comes in
@@ -256,7 +263,8 @@ class Runner:
 
     async def _survey(self, action: Survey) -> None:
         definition = action.definition
-        self._step(Surveyed(definition.name, action.epoch, self._driver.why_not(definition)))
+        without = await self._depot.staged(definition, definition.start_limit_s / 2)
+        self._step(Surveyed(definition.name, action.epoch, without or self._driver.why_not(definition)))
 
     async def _check(self, action: Check) -> None:
         answers, text = await self._driver.check(action.definition, action.epoch)
@@ -268,7 +276,8 @@ class Runner:
 
     async def _examine(self, action: Examine) -> None:
         definition = action.definition
-        self._step(Examined(definition.name, await self._driver.examine(definition)))
+        trouble = await self._depot.staged(definition) or await self._driver.examine(definition)
+        self._step(Examined(definition.name, trouble))
         self._look_at_abilities()
 
     async def _look_if_shut(self, action: LookIfShut) -> None:
@@ -302,6 +311,29 @@ class Runner:
     async def _ask_name(self, action: AskName) -> None:
         answers = await self._names.answers(action.fqdn) if self._names is not None else ()
         self._step(NameAnswered(action.service, action.number, answers))
+
+    # -- files
+
+    def _made_depot(self, config: AgentConfig, log: Log) -> Depot:
+        depot = Depot(config, log)
+        depot.part_of, depot.turned = self._part_in, self._files_turned
+        depot.tell = self._say_to_sds
+        depot.restaged = lambda service: self._step(Restaged(service))
+        return depot
+
+    async def _keep_files(self) -> None:
+        await self._depot.run(lambda: list(self._definitions.values()))
+
+    def _part_in(self, service: str) -> FilesPart:
+        """What this server is for a service whose files are kept."""
+        takeover, preparing = self._machine.takeovers.get(service), self._machine.preparing.get(service)
+        if takeover is not None and takeover.order is not None:
+            return FilesPart("holder", takeover.order.epoch)
+        return FilesPart("stand-in" if preparing is not None and preparing.stands_in else "other", 0)
+
+    def _files_turned(self) -> None:
+        self._step(FilesAre(self._depot.states()))
+        self._look_at_abilities()
 
     # -- where it is
 
@@ -372,6 +404,9 @@ class Runner:
         wanted = self._config.backs_up
         if wanted is not None and definition.name not in wanted and definition.home != self._config.name:
             return "its owner does not want it here: it is not in backs_up"
+        without = self._depot.why_not(definition)
+        if without:
+            return without
         preparing = self._machine.preparing.get(definition.name)
         if preparing is not None and preparing.trouble:
             return preparing.trouble

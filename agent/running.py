@@ -20,13 +20,14 @@ from agent.leaving import Leaving
 from agent.nameplate import NameAnswered, NameWritten
 from agent.naming import Naming
 from agent.preparing import Examined, Looked, Preparing
+from agent.shelf import Restaged
 from agent.surroundings import SDS
 from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
-from bus.values import ALONE, NOBODY, TEXT_LIMIT, Readiness, ServiceDefinition
+from bus.values import ALONE, NOBODY, TEXT_LIMIT, FilesState, Readiness, ServiceDefinition
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""
@@ -52,6 +53,12 @@ class Ability(msgspec.Struct, frozen=True):
 
     able: tuple[str, ...]
     unable: dict[str, str]
+
+
+class FilesAre(msgspec.Struct, frozen=True):
+    """How far the files of each service are here (P4)."""
+
+    states: dict[str, FilesState]
 
 
 class Terminate(msgspec.Struct, frozen=True):
@@ -122,6 +129,8 @@ class Running:
         self._definitions: tuple[ServiceDefinition, ...] = ()
         self._serving_said: dict[str, int] = {}
         self._standby_said: dict[str, Readiness] = {}
+        self._files: dict[str, FilesState] = {}
+        self._files_said: dict[str, FilesState] = {}
         self._actions: list[Any] = []
         self.wake_at = now
 
@@ -144,10 +153,12 @@ class Running:
                 self._name(event, now)
             case Moved():
                 self._moved(event, now)
-            case Examined() | Looked():
+            case Examined() | Looked() | Restaged():
                 self._prepare(event.service, event, now)
             case Loaded():
                 self._loadlevel = event.loadlevel
+            case FilesAre():
+                self._files = event.states
             case Ability():
                 self._able(event, now)
             case Terminate():
@@ -357,9 +368,10 @@ class Running:
             self._actions.append(Send(SDS, self._registration()))
         serving = {t.service: t.order.epoch for t in self.takeovers.values() if t.order and t.stage is Stage.SERVING}
         standby = {name: preparing.readiness for name, preparing in self.preparing.items() if preparing.readiness}
-        if now >= self._loadlevel_at or (serving, standby) != (self._serving_said, self._standby_said):
+        said = (self._serving_said, self._standby_said, self._files_said)
+        if now >= self._loadlevel_at or (serving, standby, self._files) != said:
             self._loadlevel_at = now + self._timing.loadlevel_s
-            self._serving_said, self._standby_said = serving, standby
+            self._serving_said, self._standby_said, self._files_said = serving, standby, self._files
             self._naming.watch(self._offer.name, self.table.services.values(), self.table.servers, now)
             loadlevel = Loadlevel(
                 loadlevel=self._loadlevel,
@@ -368,6 +380,7 @@ class Running:
                 names=self._naming.addresses(),
                 naming=self._naming.states(now),
                 standby=standby,
+                files=self._files,
                 own_name=self._naming.own_state(now),
             )
             self._actions.append(Send(SDS, loadlevel))

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from bus.addresses import OwnAddress, literal, own_address, place
+from bus.files_settings import FilesDoor, FilesSettings, check_paths, check_settings
 from bus.values import Name, Port, ServiceDefinition
 
 
@@ -196,6 +197,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     key_file: str
     sds: SdsAddress
     dns: DnsSettings | None = None
+    files: FilesSettings | None = None
     timing: TimingName = "auto"
     zone: str | None = None
     backs_up: tuple[Name, ...] | None = None  # names of services; all that it can if unset
@@ -213,6 +215,11 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
         return own_address(self.address)
 
     @property
+    def files_root(self) -> str:
+        """What stands before the path of a service's file on this server; empty for /."""
+        return self.files.root.rstrip("/") if self.files else ""
+
+    @property
     def definitions(self) -> tuple[ServiceDefinition, ...]:
         """The services homed here."""
         return tuple(msgspec.convert(msgspec.to_builtins(s) | {"home": self.name}, ServiceDefinition) for s in self.service)
@@ -222,6 +229,7 @@ class JoinerSettings(_Section, frozen=True, kw_only=True):
     """What a server that joins by a token is given for its own file, secrets included."""
 
     dns: DnsSettings | None = None
+    files: FilesSettings | None = None
 
 
 class SdsConfig(_Section, frozen=True, kw_only=True):
@@ -238,6 +246,7 @@ class SdsConfig(_Section, frozen=True, kw_only=True):
     store: str = "embedded"  # or a Redis URL: redis://user:secret@host:6379/0
     timing: TimingName = "auto"
     history_limit: Annotated[int, msgspec.Meta(ge=100, le=10_000_000)] = 100_000
+    files: FilesDoor | None = None
     joiners: JoinerSettings | None = None
 
 
@@ -268,7 +277,12 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             raise ConfigError(f"{filename}: updates_port: is {config.port}, the same as port: give the two different numbers")
         if config.store != "embedded" and not config.store.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigError(f'{filename}: store: "{config.store}" is neither "embedded" nor a redis://, rediss:// or unix:// URL')
+        if config.files is not None and config.store != "embedded":
+            raise ConfigError(
+                f"{filename}: files: is for the embedded store, and store names a Redis of yours: leave it out, and make the user there"
+            )
         return
+    _check_files(config, filename)
     seen: set[str] = set()
     for service in config.service:
         where = f'{filename}: service "{service.name}"'
@@ -303,11 +317,26 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
         raise ConfigError(f"{filename}: peer_port: the SDS has this address and port: choose another")
 
 
+def _check_files(config: AgentConfig, filename: str) -> None:
+    """The paths that are to be kept in the database, and whether there is one (P4)."""
+    try:
+        key = "files"
+        if config.files is not None:
+            check_settings(config.files)
+        for service in config.service:
+            key = f'service "{service.name}": files'
+            check_paths(service.files, config.files)
+    except ValueError as error:
+        raise ConfigError(f"{filename}: {key}{error}".replace("\n", "\\n")) from None
+
+
 def _check_addresses(config: AgentConfig | SdsConfig, filename: str) -> None:
     """Every address that has to be one is one."""
     if isinstance(config, SdsConfig):
         if literal(config.address) is None:
             raise ConfigError(f'{filename}: address: "{config.address}" is no address: write 192.0.2.10, 2001:db8::10, or "::" for all')
+        if config.files is not None and literal(config.files.address) is None:
+            raise ConfigError(f'{filename}: files.address: "{config.files.address}" is no address: write 192.0.2.10, or 2001:db8::10')
         return
     key = "address"
     try:
@@ -333,7 +362,7 @@ def _explain(error: str, kind: type[msgspec.Struct]) -> str:
     found = unknown or missing
     where = ".".join(part for part in (key, found.group(1) if found else "") if part)
     if unknown:
-        known = _known_keys(kind)
+        known = list(kind.__struct_fields__) if "." not in where else _known_keys(kind)
         close = difflib.get_close_matches(unknown.group(1), known, n=1)
         return f"{where}: unknown key: " + (f'did you mean "{close[0]}"?' if close else "remove it, or see docs/configuration.md")
     if missing:
@@ -343,6 +372,8 @@ def _explain(error: str, kind: type[msgspec.Struct]) -> str:
 
 def _known_keys(kind: type[msgspec.Struct]) -> list[str]:
     nested: tuple[type[msgspec.Struct], ...] = (
-        (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else (JoinerSettings, DnsSettings)
+        (SdsAddress, DnsSettings, FilesSettings, ServiceSection)
+        if kind is AgentConfig
+        else (JoinerSettings, DnsSettings, FilesSettings, FilesDoor)
     )
     return [field for struct in (kind, *nested) for field in struct.__struct_fields__]

@@ -159,6 +159,14 @@ def load_public(path: Path) -> str:
     return text
 
 
+def load_password(path: Path) -> str:
+    """The password in `path`, of the database of files; refused if others than its owner may read it.  Raises `ConfigError`."""
+    text = _read(path, "a password", private=True).strip()
+    if not text or any(not "!" <= letter <= "~" for letter in text):
+        raise ConfigError(f"{path}: not a password: write one word of printable ASCII there")
+    return text
+
+
 def _owners(by_role: Mapping[Role, object], where: str) -> dict[str, Owner]:
     owners: dict[str, Owner] = {}
     for role, names in by_role.items():

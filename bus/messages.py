@@ -22,6 +22,7 @@ import msgspec
 from bus.values import (
     Backup,
     Count,
+    FilesState,
     Hold,
     Key,
     Level,
@@ -69,6 +70,7 @@ class Loadlevel(Message, frozen=True, kw_only=True):
     naming: dict[Name, NameState] = {}  # how far the names of the served services are
     own_name: NameState | None = None  # how far this server's own name is
     standby: dict[Name, Readiness] = {}  # how far this server is prepared for each service that it stands in for
+    files: dict[Name, FilesState] = {}  # how far the files of each service are here (P4)
 
 
 class TableRequest(Message, frozen=True, kw_only=True):

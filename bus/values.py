@@ -32,6 +32,24 @@ def is_server(name: str) -> bool:
     return not name.startswith("-")
 
 
+def why_no_path(path: str) -> str | None:
+    """Why this cannot be the path of a service's file, in words that follow it; None if it can."""
+    if not path.startswith("/"):
+        return "is not absolute: begin it with /"
+    if path == "/" or path.endswith("/") or any(part in ("", ".", "..") for part in path[1:].split("/")):
+        return "is no plain path: write it without a slash at the end, //, . and .."
+    if any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in path):
+        return "has characters in it that are no text"
+    if len(path) > 2_000 or any(len(part.encode()) > 255 for part in path.split("/")):
+        return "is too long"
+    return None
+
+
+def within(path: str, roots: tuple[str, ...]) -> bool:
+    """Whether this path is one of these, or lies below one."""
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
 class Owner(msgspec.Struct, frozen=True):
     """Who holds a key, and as what."""
 
@@ -67,6 +85,7 @@ class ServiceDefinition(Value, frozen=True, kw_only=True):
     restart_limit: Count = 3  # restarts in place within the window
     restart_window_s: Seconds = 60.0
     on_move: Literal["restart", "keep"] = "restart"  # when its server's address changes (P20)
+    files: tuple[str, ...] = ()  # absolute paths at its home, a directory means its tree; its stand-ins get them (P4)
 
 
 class Hold(Value, frozen=True, kw_only=True):
@@ -87,6 +106,13 @@ class NameState(Value, frozen=True, kw_only=True):
     for_s: Seconds  # it has been so for this long
     why: Text = ""
     answers: dict[str, str | None] = {}  # what each authority answers now: addresses, empty if there is no such name; none: no answer
+
+
+class FilesState(Value, frozen=True, kw_only=True):
+    """How far the files of a service are on one server: P4."""
+
+    version: Annotated[str, msgspec.Meta(max_length=64)] | None = None  # the last that is here completely; none: no version is
+    trouble: Text | None = None  # why a newer one is not, or what else is wrong
 
 
 Readiness = Literal["cold", "preparing", "warm", "hot"]

@@ -18,6 +18,7 @@ _COMMANDS = {
     "resume": "cli.orders",
     "move": "cli.orders",
     "confirm-dead": "cli.orders",
+    "files": "cli.files",
     "token": "cli.token",
     "join": "cli.join",
     "leave": "cli.leave",

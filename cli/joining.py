@@ -29,6 +29,9 @@ _COMMENTS = {
     "sds.public_key_file": "an SDS with another key is not listened to",
     "dns.server": "takes dynamic updates",
     "dns.key_secret_file": "mode 0600",
+    "files.url": "the files of services come from there",
+    "files.password_file": "mode 0600",
+    "files.root": "a service's /srv/www lies below it",
     "dns.ttl_s": "how long resolvers may remember an address",
 }
 

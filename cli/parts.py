@@ -39,6 +39,8 @@ def sds(config: str, check: bool, log: str) -> int:
         settings = _read(config, SdsConfig)
         _secret(config, "key_file", settings.key_file)
         keys.Trust.load(Path(settings.trust_file))
+        if settings.files is not None:
+            _password(config, settings.files.password_file)
         _directory(config, "state_dir", settings.state_dir)
         if check:
             click.echo(f"{config}: good")
@@ -74,6 +76,8 @@ def agent(config: str, check: bool, log: str) -> int:
         keys.load_public(Path(settings.sds.public_key_file))
         if settings.dns is not None:
             _names(config, settings.dns)
+        if settings.files is not None and settings.files.password_file is not None:
+            _password(config, settings.files.password_file)
         _directory(config, "state_dir", settings.state_dir)
         if check:
             click.echo(f"{config}: good")
@@ -116,6 +120,12 @@ def _secret(config: str, key: str, path: str) -> None:
     """That the key is there, and nobody else's to read."""
     _readable(config, key, path)
     keys.load_secret(Path(path))
+
+
+def _password(config: str, path: str) -> None:
+    """That the password of the database of files is there, and nobody else's to read."""
+    _readable(config, "files.password_file", path)
+    keys.load_password(Path(path))
 
 
 def _directory(config: str, key: str, path: str) -> None:

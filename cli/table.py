@@ -90,6 +90,17 @@ def _of_services(status: Row) -> list[str]:
         if row["state"] == "serving" and not row.get("dns") and row["dns_address"] not in (None, addresses.get(row["holder"])):
             lines.append(f"{row['fqdn']} still points to {row['dns_address']}, {row['holder']} is at {addresses.get(row['holder'], '?')}")
         lines += _of_name(row)
+        lines += _of_files(row)
+    return lines
+
+
+def _of_files(row: Row) -> list[str]:
+    """Files that are not where they should be, or not the same (P4)."""
+    files = row.get("files") or {}
+    lines = [f"files of {row['name']} on {server}: {state['trouble']}" for server, state in files.items() if state["trouble"]]
+    ours, theirs = (files.get(row[who] or "", {}).get("version") for who in ("holder", "secondary"))
+    if ours and theirs and ours != theirs:
+        lines.append(f"files of {row['name']}: {row['holder']} has version {ours[:12]}, {row['secondary']} still {theirs[:12]}")
     return lines
 
 

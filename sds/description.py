@@ -44,7 +44,7 @@ from sds.membership import Membership, Server
 from sds.moves import Moves, Situation
 from sds.naming import address_of, server_name, service_name
 from sds.rows import HighWater
-from sds.status import Since, explaining, priorities, server_row, server_status, service_row, service_status
+from sds.status import Since, explaining, files_status, priorities, server_row, server_status, service_row, service_status
 from sds.table import TableOfAll
 from sds.witness import Witness
 
@@ -473,6 +473,7 @@ class ServiceDescription:
                     now - self._since.note(services[name], now),
                     address_of(name, services[name], self.membership, now),
                     service_name(name, services[name], self.membership, now),
+                    files_status(services[name], self.membership, now),
                 )
                 | explaining(self.witness.cases[name], outlooks[name])
                 for name in sorted(services)

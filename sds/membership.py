@@ -19,7 +19,7 @@ from bus.config import Timing
 from bus.messages import AreYouThere, Loadlevel, Message, Registration, Rejection, Report
 from bus.step import LONG_AGO, Note, Peer, Send
 from bus.timeline import Transition
-from bus.values import NameState, Readiness
+from bus.values import FilesState, NameState, Readiness
 from sds.clocks import Clocks
 
 
@@ -46,6 +46,7 @@ class Presence(msgspec.Struct):
     naming: dict[str, NameState] = {}
     own_name: NameState | None = None
     standby: dict[str, Readiness] = {}
+    files: dict[str, FilesState] = {}
     challenger: Peer | None = None
     challenged_at: float = LONG_AGO
     challenge: int = 0
@@ -90,6 +91,10 @@ class Membership:
     def readiness(self, name: str, service: str, now: float) -> Readiness | None:
         """How far this server is prepared to take the service over, as it says itself; None if it does not say."""
         return self.presence[name].standby.get(service) if self.is_up(name, now) else None
+
+    def files(self, name: str, service: str, now: float) -> FilesState | None:
+        """How far the service's files are on this server, as it says itself; None if it does not say (P4)."""
+        return self.presence[name].files.get(service) if self.is_up(name, now) else None
 
     def lost(self, name: str) -> None:
         """Its secondary and the SDS agree that it is silent: it counts as such until it is heard anew."""
@@ -197,6 +202,7 @@ class Membership:
         presence.challenger = None
         presence.guard_heard_at, presence.runner_heard_at = now, LONG_AGO
         presence.serving, presence.standby, presence.stands_in, presence.up_since = {}, {}, frozenset(), now
+        presence.files = {}
         kind = "returned" if server else "registered"
         old = server or Server(name=sender.name, incarnation=0)
         self.servers[sender.name] = msgspec.structs.replace(old, incarnation=sender.incarnation, version=old.version + 1)
@@ -234,7 +240,7 @@ class Membership:
         presence = self.presence[sender.name]
         presence.loadlevel, presence.serving = message.loadlevel, message.serving
         presence.names, presence.naming, presence.own_name = message.names, message.naming, message.own_name
-        presence.standby = message.standby
+        presence.standby, presence.files = message.standby, message.files
 
     def drain(self, name: str, drained: bool) -> bool:
         """Let a server hold nothing, or again something.  False if it is so already."""

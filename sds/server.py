@@ -38,7 +38,7 @@ from sds.keeper import Keeper, Outcome, load
 from sds.looking_back import Wanted
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
-from sds.valkey import Valkey
+from sds.valkey import Valkey, door
 from sds.welcome import place
 
 REFUSED, MISCONFIGURED = 1, 2
@@ -347,8 +347,9 @@ def main(config: SdsConfig, log_format: str = "text") -> int:
     log = Log(config.name, "sds", log_format)
     take_over_logging(log)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks for is about to be done: the trust file is read
-    valkey = Valkey(Path(config.state_dir)) if config.store == "embedded" else None
+    valkey: Valkey | None = None
     try:
+        valkey = Valkey(Path(config.state_dir), door(config)) if config.store == "embedded" else None
         Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         load_secret(Path(config.key_file))
         Trust.load(Path(config.trust_file))

@@ -158,10 +158,24 @@ def server_status(row: ServerRow, last_seen_s: float, name: dict[str, Any] | Non
     }
 
 
+def files_status(row: ServiceRow, membership: Membership, now: float) -> dict[str, dict[str, str | None]] | None:
+    """Which version of the service's files holder and secondary have (P4); None if it has none."""
+    if not row.definition.files:
+        return None
+    servers = [name for name in (row.holder, row.secondary) if name is not None and is_server(name)]
+    states = {name: membership.files(name, row.definition.name, now) for name in servers}
+    return {name: {"version": state.version, "trouble": state.trouble} for name, state in states.items() if state is not None}
+
+
 def service_status(
-    row: ServiceRow, candidates: list[dict[str, Any]], since_s: float, address: str | None, name: dict[str, Any] | None
+    row: ServiceRow,
+    candidates: list[dict[str, Any]],
+    since_s: float,
+    address: str | None,
+    name: dict[str, Any] | None,
+    files: dict[str, dict[str, str | None]] | None,
 ) -> dict[str, Any]:
-    """One of `services` in `status --json`; `name` tells of its name in the DNS."""
+    """One of `services` in `status --json`; `name` tells of its name in the DNS, `files` of its files on holder and secondary."""
     definition = row.definition
     return {
         "name": definition.name,
@@ -178,6 +192,7 @@ def service_status(
         "dns_address": address,
         "dns": name,
         "exclusive": definition.exclusive,
+        "files": files,
         "candidates": candidates,
     }
 

@@ -3,7 +3,10 @@
 It listens on a socket in the state directory that only its owner can open, and
 writes every change through to disk before it confirms it.  It survives its
 parent's death, on purpose: the next start adopts it if it answers, and ends it
-if it does not.
+if it does not, or if it was to listen elsewhere.
+
+With a `Door` it listens there too, for servers that want the files of services
+(P4): as the user `files`, who may touch nothing else.
 
 Two locks keep the data whole.  The SDS holds `lock`, so that two cannot share a
 directory.  The server itself inherits `server.lock` and so holds it exactly as
@@ -14,6 +17,7 @@ if the first was forgotten.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -24,8 +28,12 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
+from bus.config import SdsConfig
+from bus.files_settings import FILES_USER, files_rules
+from bus.keys import load_password
 from sds.rows import StoreError
 
 _LONGEST_SOCKET_PATH = 107  # sun_path holds 108 bytes with the zero at the end
@@ -40,9 +48,34 @@ appendfsync always
 no-appendfsync-on-rewrite no
 aof-load-truncated yes
 save ""
-maxclients 100
+maxclients {clients}
 tcp-backlog 64
 """
+
+
+_SDS = "sds"
+"""The SDS's own user, where there is a door; without one nobody else gets in at all."""
+
+
+class Door(NamedTuple):
+    """Where the files of a cluster's services can be had, and by which password."""
+
+    cluster: str
+    address: str
+    port: int
+    password: str
+
+    @property
+    def mark(self) -> str:
+        """Tells one door from another."""
+        return hashlib.sha256(f"{self} {files_rules(self.cluster)}".encode()).hexdigest()
+
+
+def door(config: SdsConfig) -> Door | None:
+    """The door of these settings.  Raises `ConfigError` if its password cannot be read."""
+    if config.files is None:
+        return None
+    return Door(config.cluster, config.files.address, config.files.port, load_password(Path(config.files.password_file)))
 
 
 def _now() -> float:
@@ -52,7 +85,8 @@ def _now() -> float:
 class Valkey:
     """One Valkey server for one state directory."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, door: Door | None = None) -> None:
+        self._door = door
         self.dir = state_dir / "store"
         self.url = ""
         """How to reach it, with its password if it has one; known after `start`."""
@@ -126,7 +160,7 @@ class Valkey:
             return False
         try:
             self.url, password, target = self._read_config()
-            pid = _answering_pid(target, password)
+            pid = _answering_pid(target, password, self._user) if self._is_for_our_door() else 0
         except (OSError, KeyError, ValueError):
             pid = 0  # its configuration is gone: nobody can say where it listens
         if pid in orphans:
@@ -177,7 +211,7 @@ class Valkey:
 
     def _await_answer(self, binary: Path, until_at: float) -> None:
         self.url, password, target = self._read_config()
-        while _answering_pid(target, password) != self.pid:
+        while _answering_pid(target, password, self._user) != self.pid:
             if self.died():
                 reason = self._why_it_died(binary)
             elif _now() > until_at:
@@ -193,21 +227,60 @@ class Valkey:
         path = self.dir.resolve() / "valkey.sock"
         if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
             listen = f"port 0\nunixsocket {_quoted(path)}\nunixsocketperm 600"
+        elif self._door is not None:
+            listen = ""
         else:
             listen = f'bind 127.0.0.1\nport {_free_port()}\nrequirepass "{secrets.token_hex(24)}"'
+        if self._door is not None:
+            listen = self._with_door(listen, self._door)
+        clients = 1000 if self._door else 100
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             os.fchmod(descriptor, 0o600)
-            file.write(_CONFIG.format(listen=listen, dir=_quoted(self.dir.resolve())))
+            file.write(_CONFIG.format(listen=listen, dir=_quoted(self.dir.resolve()), clients=clients))
 
     def _read_config(self) -> tuple[str, str, str | tuple[str, int]]:
         """URL, password and address of the server that was started with this file."""
         words = dict(line.split(" ", 1) for line in self._config.read_text().splitlines() if " " in line)
+        path = str(self.dir.resolve() / "valkey.sock")
+        if "#password" in words:
+            password, port = words["#password"], int(words["port"])
+            if "unixsocket" in words:
+                return f"unix://{_SDS}:{password}@{quote(path)}", password, path
+            address = words["bind"]
+            place = f"[{address}]" if ":" in address else address
+            return f"redis://{_SDS}:{password}@{place}:{port}/0", password, (address, port)
         if words.get("port", "0") == "0":
-            path = str(self.dir.resolve() / "valkey.sock")
             return f"unix://{quote(path)}", "", path
         password, port = words["requirepass"].strip('"'), int(words["port"])
         return f"redis://:{password}@127.0.0.1:{port}/0", password, ("127.0.0.1", port)
+
+    @property
+    def _user(self) -> str:
+        return _SDS if self._door else ""
+
+    def _is_for_our_door(self) -> bool:
+        """Whether the server of this configuration listens for files where it is to, and for no one else."""
+        marks = [line.partition(" ")[2] for line in self._config.read_text().splitlines() if line.startswith("#door ")]
+        return marks == ([self._door.mark] if self._door else [])
+
+    def _with_door(self, listen: str, door: Door) -> str:
+        """Nobody without a password; the SDS by one that is drawn anew; `files` for the files alone."""
+        password = secrets.token_hex(24)
+        known, files = (hashlib.sha256(word.encode()).hexdigest() for word in (password, door.password))
+        return "\n".join(
+            (
+                f"#password {password}",
+                f"#door {door.mark}",
+                *(line for line in listen.splitlines() if not line.startswith("port ")),
+                f"bind {door.address}",
+                f"port {door.port}",
+                "protected-mode no",
+                "user default off",
+                f"user {_SDS} on #{known} ~* &* +@all",
+                f"user {FILES_USER} on #{files} {files_rules(door.cluster)}",
+            )
+        )
 
     def _why_it_died(self, binary: Path) -> str:
         lines = self._log.read_text(errors="replace").splitlines()
@@ -222,6 +295,9 @@ class Valkey:
             )
         if "Internal error in RDB" in text or "AOF manifest" in text:
             return f"{self.dir}: the store's data is damaged: restore the directory from a backup; {self._log} says more"
+        if self._door is not None and "listening" in text and ("Failed" in text or "Could not" in text):
+            place = f"{self._door.address} port {self._door.port}"
+            return f"{place}: the store cannot listen there for those who want files: is it taken? give files.address and files.port others"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
         return f"{self.dir}: the store ended while starting: {last[:300]}: see {self._log}"
 
@@ -248,15 +324,15 @@ def _binary() -> Path:
     return binary
 
 
-def _answering_pid(target: str | tuple[str, int], password: str, within_s: float = 0.5) -> int:
+def _answering_pid(target: str | tuple[str, int], password: str, user: str = "", within_s: float = 0.5) -> int:
     """The process of the server there, if it has read its data and takes commands; else 0."""
-    family = socket.AF_UNIX if isinstance(target, str) else socket.AF_INET
+    family = socket.AF_UNIX if isinstance(target, str) else socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     greeting = b"+OK\r\n+PONG\r\n" if password else b"+PONG\r\n"
     with socket.socket(family) as connection:
         connection.settimeout(within_s)
         try:
             connection.connect(target)
-            connection.sendall((f"AUTH {password}\r\n" if password else "").encode() + b"PING\r\nINFO server\r\n")
+            connection.sendall((f"AUTH {user} {password}\r\n" if password else "").encode() + b"PING\r\nINFO server\r\n")
             answer = b""
             while not (found := re.search(rb"\nprocess_id:(\d+)\r\n", answer)):
                 piece = connection.recv(4096)

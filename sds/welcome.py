@@ -20,7 +20,7 @@ def place(config: SdsConfig) -> Place:
         if values is None:
             continue
         settings[section] = {key: value for key, value in msgspec.to_builtins(values).items() if value is not None}
-        for key in [key for key in settings[section] if key.endswith("secret_file")]:
+        for key in [key for key in settings[section] if key.endswith(("secret_file", "password_file"))]:
             secret_texts[f"{section}.{key}"] = _secret_text(f"joiners.{section}.{key}", Path(settings[section].pop(key)))
     return Place(config.name, config.address, config.port, config.updates_port, settings, secret_texts)
 

@@ -1,7 +1,8 @@
 """The command driver: a foreground program with its start, stop and check.
 
 The programs get LOCUM_SERVICE, LOCUM_SERVER, LOCUM_ADDRESS, LOCUM_PORT,
-LOCUM_EPOCH and LOCUM_RUN, a directory in which those of one service may meet.  One
+LOCUM_EPOCH, LOCUM_RUN, a directory in which those of one service may meet, and
+LOCUM_FILES, below which the service's files lie on this server: empty for /.  One
 that is started as a hot standby gets LOCUM_STANDBY=1 and epoch 0; what activates it gets
 its pid as LOCUM_PID.  Without a stop command it is SIGTERM, without a check it is the
 port that accepts a connection.
@@ -32,10 +33,11 @@ _NO_WAY_THERE = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EHOSTUNREACH, err
 class CommandDriver:
     """The command services of one server."""
 
-    def __init__(self, server: str, address: str, agent_id: str, state_dir: Path) -> None:
+    def __init__(self, server: str, address: str, agent_id: str, state_dir: Path, files_root: str = "") -> None:
         self._server = server
         self._address = address
         self._agent_id = agent_id
+        self._files_root = files_root
         self._logs = state_dir / "log"
         self._logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._meeting_places = Path(os.path.realpath(state_dir)) / "run"
@@ -58,6 +60,7 @@ class CommandDriver:
                 "LOCUM_ADDRESS": self._address,
                 "LOCUM_PORT": str(definition.port),
                 "LOCUM_EPOCH": str(epoch),
+                "LOCUM_FILES": self._files_root,
             }
         )
 

@@ -117,6 +117,24 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent(service="finish_s = -1"), "service[0].finish_s", ">= 0"),
         (agent(service="exclusive = false\nfinish_s = 60" + NAMES), 'service "www": finish_s', "dns.ttl_s = 60"),
         (agent(service='home = "ftp"'), 'service "www": home', "leave the key out"),
+        (agent(service='files = ["/srv/www"]'), 'service "www": files', "there is no [files]"),
+        *(
+            (agent("files.url = 'redis://h/0'", service=f"files = {paths}"), 'service "www": files', words)
+            for paths, words in (
+                ('["srv"]', "is not absolute"),
+                ('["/srv/../etc"]', "no plain path"),
+                ('["/"]', "no plain path"),
+                ('["/srv/"]', "no plain path"),
+                ('["/srv", "/srv"]', "stands twice"),
+                ('["/srv", "/srv/www"]', "lies below another"),
+                ('["/a\\nb"]', "no text"),
+            )
+        ),
+        *(
+            (agent(f"files.url = '{url}'"), "files.url", "write redis://files@")
+            for url in ("http://h", "redis://", "redis://h:port/0", "redis://h/zero", "redis://a@b@c", "unix://relative", "unix://", "")
+        ),
+        (agent("files.url = 'redis://h'\nfiles.root = 'srv'"), "files.root", "is not absolute"),
         (agent('timing = "quick"'), "timing", "invalid enum value"),
         (agent("peer_port = 5750", "address = '127.0.1.11'"), "peer_port", "choose another"),
         (agent('"a\\nb" = 1'), "a\\nb", "unknown key"),

@@ -129,6 +129,20 @@ def test_an_agent_takes_no_code_from_where_it_is_started(files: Files) -> None:
     assert process.returncode == 1 and "another agent runs" in said, said
 
 
+@pytest.mark.parametrize(("text", "mode", "words"), [("secret", 0o644, "chmod 600"), ("", 0o600, "one word"), (None, 0, "cannot be read")])
+@pytest.mark.parametrize("part", ["sds", "agent"])
+def test_the_password_of_the_files_is_checked_too(files: Files, part: str, text: str | None, mode: int, words: str) -> None:
+    password = files.directory / "files.password"
+    if text is not None:
+        password.write_text(text)
+        password.chmod(mode)
+    where = 'address = "127.0.0.1"' if part == "sds" else 'url = "redis://files@127.0.0.1:1/0"'
+    settings = f'{getattr(files, part)}\n[files]\n{where}\npassword_file = "{password}"\n'
+    checked = locum(part, "--config", files.write(settings), "--check")
+    assert (checked.returncode, checked.stdout, len(checked.stderr.splitlines())) == (2, "", 1), checked.stderr
+    assert str(password) in checked.stderr and words in checked.stderr
+
+
 @pytest.mark.parametrize("spoil", ["mode", "text", "zone"])
 def test_what_names_need_is_checked_too(files: Files, spoil: str) -> None:
     text = files.agent

@@ -10,6 +10,7 @@ import pytest
 from documents import DOCS, blocks, fields, plain, rows, sections
 
 from bus.config import AgentConfig, DnsSettings, JoinerSettings, SdsAddress, SdsConfig, ServiceSection, parse
+from bus.files_settings import FilesDoor, FilesSettings
 from bus.keys import _SECTIONS, Trust
 from cli.cluster import _OPTIONS
 
@@ -19,8 +20,10 @@ SECTIONS: dict[type[msgspec.Struct], str] = {
     AgentConfig: AGENT.split("\n### ")[0],
     SdsAddress: sections(AGENT, 3)["[sds] in an agent's file"],
     DnsSettings: sections(AGENT, 3)["[dns]"],
+    FilesSettings: sections(AGENT, 3)["[files]"],
     ServiceSection: sections(AGENT, 3)["[[service]]"],
     SdsConfig: SDS.split("\n### ")[0],
+    FilesDoor: sections(SDS, 3)["[files] in the SDS's file"],
     JoinerSettings: sections(SDS, 3)["[joiners]"],
 }
 NOT_KEYS = {(ServiceSection, "home")}
@@ -45,9 +48,15 @@ def test_the_agents_example_is_good_and_complete() -> None:
     config = parse(example, AgentConfig, "example")
     assert config.definitions[0].home == config.name
     written = tomllib.loads(example)
-    assert list(written) == [key for key, *_ in known(AgentConfig) if key not in ("sds", "dns", "service")] + ["sds", "dns", "service"]
+    assert list(written) == [key for key, *_ in known(AgentConfig) if key not in ("sds", "dns", "files", "service")] + [
+        "sds",
+        "dns",
+        "files",
+        "service",
+    ]
     assert list(written["sds"]) == [key for key, *_ in known(SdsAddress) if key != "domain"]
     assert config.sds.address in example.partition('domain = "')[0], "an address or a domain: the example tells of both"
+    assert list(written["files"]) == [key for key, *_ in known(FilesSettings)]
     assert list(written["dns"]) == [key for key, *_ in known(DnsSettings)]
     assert list(written["service"][0]) == [key for key, *_ in known(ServiceSection)]
 

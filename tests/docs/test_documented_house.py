@@ -13,7 +13,20 @@ HOUSE = [row for row in rows(sections(PAGE, 2)["The house"]) if row[0].startswit
 PACKAGES = ("bus", "sds", "agent", "cli", "demo", "simulation")
 PURE = [plain(name) for name, mark, _ in HOUSE if mark == "pure"]
 
-VALUES_ONLY = {"__future__", "collections", "collections.abc", "difflib", "enum", "ipaddress", "math", "msgspec", "re", "tomllib", "typing"}
+VALUES_ONLY = {
+    "__future__",
+    "collections",
+    "collections.abc",
+    "difflib",
+    "enum",
+    "hashlib",
+    "ipaddress",
+    "math",
+    "msgspec",
+    "re",
+    "tomllib",
+    "typing",
+}
 """Modules without sockets, clocks, stores, threads or chance.  `tomllib` and `re` work on text that they are given."""
 
 

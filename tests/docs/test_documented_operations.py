@@ -14,6 +14,7 @@ import pytest
 from documents import CHECKOUT, DOCS, blocks, sections
 
 from bus.config import AgentConfig, SdsConfig, parse
+from bus.files_settings import files_rules
 from bus.keys import Trust, load_public
 from cli.commands import locum
 
@@ -56,6 +57,11 @@ def test_the_set_up_of_an_sds_is_good(tmp_path: Path) -> None:
     settings = parse(blocks(sections(CONFIGURATION, 2)["The SDS's file"], "toml")[0], SdsConfig, "sds.toml")
     assert Path(settings.key_file).name == "sds.key" and (tmp_path / "sds.key").exists()
     assert Path(settings.trust_file).name == "trust.toml"
+
+
+def test_the_user_for_the_files_is_allowed_what_is_needed_and_no_more() -> None:
+    (line,) = [line for line in PAGE.splitlines() if line.startswith("user files")]
+    assert line == f"user files on >PASSWORD {files_rules('shop')}"
 
 
 def test_the_service_that_is_shown_is_a_good_one() -> None:

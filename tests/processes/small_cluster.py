@@ -97,6 +97,7 @@ class SmallCluster:
         trusted = "".join(f'{name} = "{self._public(name)}"\n' for name in names)
         self.trust = directory / "trust.toml"
         self.trust.write_text(f'[servers]\n{trusted}[operators]\noperator = "{self._public("operator")}"\n')
+        self.files_url: str | None = None
         self.dns = ""  # the section [dns] of every agent's file
         self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(names, 11)}
 
@@ -111,7 +112,10 @@ class SmallCluster:
     def sds_settings(self, **changed: str) -> Path:
         values = {"cluster": "small", "address": self.sds_address, "state_dir": str(self.directory / "sds")}
         values |= {"key_file": str(self.key("sds")), "trust_file": str(self.trust)} | changed
-        return self._write("sds", "".join(f"{key} = {toml(value)}\n" for key, value in values.items()))
+        text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
+        if self.files_url is not None:
+            text += f"[files]\naddress = {toml(self.sds_address)}\npassword_file = {toml(str(self.directory / 'files.password'))}\n"
+        return self._write("sds", text)
 
     def agent_settings(self, name: str, service: Mapping[str, Any] | None = None, where: str | None = None, **changed: Any) -> Path:
         """The settings of a server; `service` is what is at home there, `where` what leads to the SDS if not its address."""
@@ -121,6 +125,9 @@ class SmallCluster:
         if self.name_server is not None:
             text += f"[dns]\nserver = {toml(self.name_server)}\nport = {DNS_PORT}\nzone = {toml(ZONE)}\nkey_name = {toml(TSIG_KEY)}\n"
             text += f"key_secret_file = {toml(str(self.directory / 'tsig.secret'))}\nttl_s = 1\n"
+        if self.files_url is not None:
+            text += f"[files]\nurl = {toml(self.files_url)}\npassword_file = {toml(str(self.directory / 'files.password'))}\n"
+            text += f"root = {toml(str(self.root(name)))}\n"
         where = f"address = {toml(self.sds_address)}" if where is None else where
         text += f"[sds]\n{where}\npublic_key_file = {toml(str(self.directory / 'sds.key.pub'))}\n{self.dns}"
         if service is not None:
@@ -152,6 +159,25 @@ class SmallCluster:
         words += ["--key-secret-file", str(secret), "--state-file", str(self.directory / "zone")]
         self.parts.append(Part("names", words, log, program="demo.nameserver"))
         self.name_server = address
+
+    def begin_files(self) -> None:
+        """Services' files are kept in the store of the SDS, for agents that are started from now on."""
+        secret = self.directory / "files.password"
+        secret.touch(mode=0o600)
+        secret.write_text("secret-of-the-small-cluster")
+        self.files_url = f"redis://files@{self.sds_address}:6379/0"
+
+    def root(self, server: str) -> Path:
+        """Below which the services' files lie on this server."""
+        return self.directory / "roots" / server
+
+    def page(self, server: str, text: str | None = None, name: str = "index.html") -> str | None:
+        """What stands in a page of www on this server; with a text, after that was written there."""
+        path = self.root(server) / "srv" / "www" / name
+        if text is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return path.read_text() if path.is_file() else None
 
     def begin(self, service: Mapping[str, Any] | None = None) -> dict[str, Part]:
         """The SDS and an agent for every server, www at home on the first of them."""

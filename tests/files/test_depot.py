@@ -1,0 +1,82 @@
+"""Two servers' disks and one database kept the same, round by round (P4): the real loop and disks, the database's twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from file_servers import Server, comes, play
+
+from agent.depot import Part
+from agent.files_twin import FilesTwin
+from bus.values import ServiceDefinition
+
+WWW = ServiceDefinition(name="www", fqdn="www.test", port=80, home="one", start=("run",), files=("/srv/www",))
+
+
+def test_an_edit_of_the_holder_reaches_the_stand_in(tmp_path: Path) -> None:
+    files = FilesTwin()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+    one.page("first")
+
+    async def story() -> None:
+        await comes(lambda: two.page() == "first")
+        assert await two.depot.staged(WWW) is None
+        one.page("second")
+        await comes(lambda: two.page() == "second")
+        await comes(lambda: two.depot.states()["www"].version == one.depot.states()["www"].version)
+
+    play(story, WWW, one, two)
+    assert [getattr(message, "kind", "") for message in one.told] == ["stored", "stored"]
+
+
+def test_whoever_waits_for_files_is_told_when_they_are_here(tmp_path: Path) -> None:
+    files = FilesTwin()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+
+    async def story() -> None:
+        why = await two.depot.staged(WWW)
+        assert why is not None and "not in the database" in why
+        one.page("first")
+        await comes(lambda: two.page() == "first")
+        assert await two.depot.staged(WWW) is None
+
+    play(story, WWW, one, two)
+
+
+def test_a_database_that_is_away_stops_nothing_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    files = FilesTwin()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+    one.page("first")
+
+    async def story() -> None:
+        await comes(lambda: two.page() == "first")
+        files.away = "switched off"
+        one.page("second")
+        await comes(lambda: two.depot.states()["www"].trouble == "switched off")
+        assert await two.depot.staged(WWW) is None and two.depot.why_not(WWW) is None
+        assert two.page() == "first"
+        files.away = ""
+        await comes(lambda: two.page() == "second")
+
+    play(story, WWW, one, two)
+
+
+def test_a_server_without_settings_for_the_files_says_what_to_add(tmp_path: Path) -> None:
+    two = Server("two", tmp_path, None, Part("stand-in", 0))
+
+    async def story() -> None:
+        assert "[files]" in (await two.depot.staged(WWW) or "")
+        assert await two.depot.staged(ServiceDefinition(name="ftp", fqdn="ftp.test", port=21, home="one")) is None
+
+    play(story, WWW, two)
+
+
+def test_a_start_waits_for_files_no_longer_than_it_may(tmp_path: Path) -> None:
+    files = FilesTwin()
+    files.away = "switched off"
+    two = Server("two", tmp_path, files, Part("holder", 2))
+
+    async def story() -> None:
+        assert await two.depot.staged(WWW, 0.2) is not None
+
+    play(story, WWW, two)
