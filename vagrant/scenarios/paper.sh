@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 
 begin "Fig. 2: http dies and returns"
-stand_in=$(testbed status --json | "$python" -c '
+stand_in=$(cluster | "$python" -c '
 import json, sys
 print(next(row["secondary"] for row in json.load(sys.stdin)["services"] if row["name"] == "www"))')
 say "Fig. 2a: www is held by http, and $stand_in stands in"

@@ -14,21 +14,22 @@ python=${LOCUM_PYTHON:-$root/.venv/bin/python}
 zone=${LOCUM_ZONE:-testbed.locum.test}
 seen=$(mktemp -d "${TMPDIR:-/tmp}/locum-scenario.XXXXXX")
 probers=() holds=() spared=()
-since=0 started=0
+since=0 started=0 done=
 
 testbed() { "$root/vagrant/testbed" "$@"; }
-address() { testbed address "$1"; }
+address() { testbed host address "$1"; }
 now() { "$python" -c 'import time; print(f"{time.monotonic():.3f}")'; }
 say() { printf '%9.3f  %s\n' "$("$python" -c "import time; print(time.monotonic() - $started)")" "$*"; }
 
 # The cluster, as its SDS sees it.
-service_is() { testbed status --json | "$python" -c '
+cluster() { testbed on sds locum status --json; }
+service_is() { cluster | "$python" -c '
 import json, sys
 name, field, wanted = sys.argv[1:]
 row = next(row for row in json.load(sys.stdin)["services"] if row["name"] == name)
 sys.exit(str(row[field]) != wanted)' "$1" "$2" "$3" 2>/dev/null; }
 held_by() { service_is "$1" holder "$2" && service_is "$1" state serving; }
-backed() { testbed status --json | "$python" -c '
+backed() { cluster | "$python" -c '
 import json, sys
 rows = json.load(sys.stdin)["services"]
 sys.exit(not all(row["state"] == "serving" and row["secondary"] for row in rows))' 2>/dev/null; }
@@ -85,9 +86,9 @@ begin() {
 harm() {
     local name=$1
     shift
-    since=$(now)
+    done=$("$root/vagrant/failures/$name.sh" "$@")
+    since=${done%% *} # by CLOCK_MONOTONIC, as the probers' instants
     say "harm: $name $*"
-    "$root/vagrant/failures/$name.sh" "$@" >/dev/null
 }
 
 expect() {
@@ -121,7 +122,7 @@ finish() {
     for host in http ftp email; do word+=(--host "$host=$(address "$host")"); done
     for service in ${spared[@]+"${spared[@]}"}; do word+=(--unharmed "$service"); done
     PYTHONPATH="$root" "$python" -P -m bench.verdict "$seen" --since "$since" "${word[@]}"
-    testbed status --json | "$python" -c '
+    cluster | "$python" -c '
 import json, sys
 for row in json.load(sys.stdin)["services"]:
     print("{name}: epoch {epoch}, held by {holder}, secondary {secondary}".format_map(row))'
