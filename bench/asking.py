@@ -1,4 +1,4 @@
-"""One question to a web server or to a name server, as a client asks it, with its times.
+"""One question to a service or to a name server, as a client asks it, with its times.
 
 Everything is measured on CLOCK_MONOTONIC, which all processes of a machine
 share.
@@ -12,13 +12,20 @@ import json
 import socket
 import time
 from collections.abc import Awaitable
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import dns.exception
 import dns.message
 import dns.rdatatype
 
-_REQUEST = b"GET /whoami HTTP/1.0\r\n\r\n"
+Speech = Literal["whoami", "page", "greeting"]
+"""How a service is asked: GET /whoami, which names server and epoch; GET /, where any page will do; or by its greeting (FTP, SMTP).
+
+With the last two the server is known by its address alone.
+"""
+
+_REQUESTS: dict[Speech, bytes] = {"whoami": b"GET /whoami HTTP/1.0\r\n\r\n", "page": b"GET / HTTP/1.0\r\n\r\n", "greeting": b""}
+_WELCOME: dict[Speech, tuple[bytes, ...]] = {"page": (b"HTTP/1.0 200 ", b"HTTP/1.1 200 "), "greeting": (b"220 ",)}
 _PATIENCE_S = 1.0
 """A client that got no answer within this gives up: the request has failed."""
 
@@ -40,12 +47,12 @@ def monotonic() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-async def _hear(exchange: Awaitable[bytes], asked_at: float, late_s: float, address: str) -> Answer:
-    """What becomes of an exchange that ends with the body of /whoami."""
+async def _hear(exchange: Awaitable[tuple[str, int]], asked_at: float, late_s: float, address: str) -> Answer:
+    """What becomes of an exchange that ends with a server and its epoch."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            told = json.loads(await exchange)
-        return Answer(asked_at, monotonic(), late_s, address, told["server"], told["epoch"])
+            server, epoch = await exchange
+        return Answer(asked_at, monotonic(), late_s, address, server, epoch)
     except TimeoutError:
         failure = "no answer"
     except OSError as error:
@@ -55,20 +62,33 @@ async def _hear(exchange: Awaitable[bytes], asked_at: float, late_s: float, addr
     return Answer(asked_at, monotonic(), late_s, address, failure=failure)
 
 
-async def ask(address: str, port: int, asked_at: float, late_s: float) -> Answer:
-    """GET /whoami there, over a new connection."""
-    return await _hear(_exchange(address, port), asked_at, late_s, address)
+async def ask(address: str, port: int, asked_at: float, late_s: float, speech: Speech = "whoami") -> Answer:
+    """One question there, over a new connection."""
+    return await _hear(_exchange(address, port, speech), asked_at, late_s, address)
 
 
-async def _exchange(address: str, port: int) -> bytes:
+async def _exchange(address: str, port: int, speech: Speech) -> tuple[str, int]:
+    """Server and epoch, as it tells; or its address and 0.  Raises OSError and ValueError."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as line:
         await loop.sock_connect(line, (address, port))
-        await loop.sock_sendall(line, _REQUEST)
+        await loop.sock_sendall(line, _REQUESTS[speech])
         answer = b""
         while block := await loop.sock_recv(line, 4096):
             answer += block
-        return answer.partition(b"\r\n\r\n")[2]
+            if speech == "greeting" and b"\n" in answer:
+                break
+    if speech == "whoami":
+        return _told(answer)
+    if not answer.startswith(_WELCOME[speech]):
+        raise ValueError(answer)
+    return address, 0
+
+
+def _told(answer: bytes) -> tuple[str, int]:
+    """Server and epoch in the body of /whoami.  Raises ValueError and KeyError."""
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return told["server"], told["epoch"]
 
 
 class Listener:
@@ -88,7 +108,7 @@ class Listener:
             self.close()
         return answer
 
-    async def _exchange(self) -> bytes:
+    async def _exchange(self) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
         if self._line is None:
             self._line = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -100,7 +120,7 @@ class Listener:
             if not block:
                 raise ValueError(answer)
             answer += block
-        return answer.partition(b"\r\n\r\n")[2]
+        return _told(answer)
 
     def close(self) -> None:
         """The next question has a new connection."""
@@ -149,12 +169,12 @@ class Resolver(asyncio.DatagramProtocol):
             self._waiting.pop(query.id, None)
 
 
-async def ask_by_name(resolver: Resolver, port: int, asked_at: float, late_s: float) -> Answer:
-    """Resolve the name, and GET /whoami where it points."""
+async def ask_by_name(resolver: Resolver, port: int, asked_at: float, late_s: float, speech: Speech = "whoami") -> Answer:
+    """Resolve the name, and ask where it points."""
     try:
         address = await resolver.look_up()
     except TimeoutError:
         return Answer(asked_at, monotonic(), late_s, "", failure="no answer to the name")
     if not address:
         return Answer(asked_at, monotonic(), late_s, "", failure="no such name")
-    return await ask(address, port, asked_at, late_s)
+    return await ask(address, port, asked_at, late_s, speech)

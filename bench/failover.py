@@ -1,6 +1,7 @@
-"""The price of each failure, seen by a client of the running demo.
+"""The price of each failure, seen by a client of the running demo, or of the test-bed.
 
 python -m bench.failover [--runs N] [--json] [--state DIR]
+python -m bench.failover --testbed [--runs N] [--json]     on five hosts (bench/testbed.py)
 
 Starts a demo on a state directory of its own.  A client resolves www's name at
 the demo's name server and asks for /whoami every 10 ms, over a new connection
@@ -15,31 +16,21 @@ import json
 import os
 import platform
 import re
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench import scenarios
+from bench import scenarios, testbed
 from bench.asking import Answer
+from bench.goals import Goal, met, table
 from bench.scenarios import Figures, Stage
 from bench.subject import Subject
 from bench.watch import NotSeen, Watch, overlaps, undecided
 from cli import VERSION
 from demo import presence, processes
 from demo.state import State, StateError
-
-
-class Goal(NamedTuple):
-    """A figure, and the most that it may be (issue 2, section 3)."""
-
-    name: str
-    text: str
-    unit: str = "s"
-    most: float | None = None  # of the median
-
 
 GOALS = (
     Goal("killed", "demo kill http to answered again", "s", 0.6),
@@ -110,30 +101,16 @@ def forget_restarts(state: State) -> None:
     settings.write_text(re.sub(r"restart_window_s = \d+", "restart_window_s = 1", settings.read_text()))
 
 
-def table(figures: Figures) -> list[str]:
-    """A line for each figure."""
-    lines = [f"{'':55}{'min':>9}{'median':>9}{'max':>9}  runs"]
-    for goal in GOALS:
-        values = figures.get(goal.name, [])
-        if values:
-            numbers = "".join(f"{value:9.3f}" for value in (min(values), statistics.median(values), max(values)))
-            bound = "" if goal.most is None else f"  at most {goal.most:g}" + ("" if met(goal, values) else ": MISSED")
-            lines.append(f"{goal.text + (', ' + goal.unit if goal.unit else ''):55}{numbers}  {len(values):4}{bound}")
-    return lines
-
-
-def met(goal: Goal, values: list[float]) -> bool:
-    """Whether the figure is as good as it must be."""
-    return goal.most is None or (max(values) if not goal.unit else statistics.median(values)) <= goal.most
-
-
 def main() -> int:
     """Measure and print; 0 if every goal is met, 1 if not, 2 if it could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench.failover", description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=10, help="of a server killed and of a service killed (default 10)")
     parser.add_argument("--json", action="store_true", help="all values as JSON")
     parser.add_argument("--state", type=Path, help="a new directory in which to keep the demo's state and logs")
+    parser.add_argument("--testbed", action="store_true", help="not the demo, but the test-bed that is up (vagrant/testbed up)")
     wanted = parser.parse_args()
+    if wanted.testbed:
+        return testbed.main(max(1, wanted.runs), wanted.json)
     other = presence.running()
     if other is not None:
         print(f"a demo runs already ({other}): end it first", file=sys.stderr)
@@ -167,7 +144,7 @@ def main() -> int:
     else:
         for when, facts in (("before", before), ("after", after)):
             print(f"{when}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
-        print("\n".join(table(figures)))
+        print("\n".join(table(GOALS, figures)))
     return 0 if all(met(goal, figures[goal.name]) for goal in GOALS) else 1
 
 

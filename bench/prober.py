@@ -3,6 +3,8 @@
 python -m bench.prober PORT --every S --name FQDN --at ADDRESS PORT    a client: a new connection each time, never waiting for the last
 python -m bench.prober PORT --every S --address A                      the same, at one address
 python -m bench.prober PORT --every S --listen A --listen B ...        who answers: one connection to each, each question after the last
+python -m bench.prober PORT --every S --knock A --knock B ...          the same over a new connection each time
+--speech whoami|page|greeting    how the service is asked
 
 One line of JSON for each `Answer`, until stdin is closed.
 """
@@ -14,9 +16,10 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import get_args
 
-from bench.asking import Answer, Listener, Resolver, ask, ask_by_name, monotonic
+from bench.asking import Answer, Listener, Resolver, Speech, ask, ask_by_name, monotonic
 
 Question = Callable[[float, float], Awaitable[Answer]]
 """A question, from when it is asked and how late that is."""
@@ -70,9 +73,23 @@ async def _as_client(every_s: float, question: Question) -> None:
         await asyncio.wait(asked)
 
 
-async def _as_listener(every_s: float, listeners: list[Listener]) -> None:
+class Knocker:
+    """One address, asked over a new connection each time: for what speaks no HTTP, or closes after each answer."""
+
+    def __init__(self, address: str, port: int, speech: Speech) -> None:
+        self._where, self._speech = (address, port), speech
+
+    async def ask(self, asked_at: float, late_s: float) -> Answer:
+        """One question."""
+        return await ask(*self._where, asked_at, late_s, self._speech)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+async def _as_listener(every_s: float, listeners: Sequence[Listener | Knocker]) -> None:
     """A question to each whose last question is over; only what was answered is told."""
-    asked: dict[Listener, asyncio.Future[Answer]] = {}
+    asked: dict[Listener | Knocker, asyncio.Future[Answer]] = {}
 
     def tell_answered(task: asyncio.Future[Answer]) -> None:
         if task.exception() is not None or task.result().server:
@@ -92,14 +109,16 @@ async def _as_listener(every_s: float, listeners: list[Listener]) -> None:
 
 async def _run(wanted: argparse.Namespace) -> None:
     port: int = wanted.port
-    if wanted.listen:
-        await _as_listener(wanted.every, [Listener(address, port) for address in wanted.listen])
+    speech: Speech = wanted.speech
+    if wanted.listen or wanted.knock:
+        knockers = [Knocker(address, port, speech) for address in wanted.knock]
+        await _as_listener(wanted.every, [*(Listener(address, port) for address in wanted.listen), *knockers])
     elif wanted.address:
-        await _as_client(wanted.every, lambda now, late_s: ask(wanted.address, port, now, late_s))
+        await _as_client(wanted.every, lambda now, late_s: ask(wanted.address, port, now, late_s, speech))
     else:
         at = (wanted.at[0], int(wanted.at[1]))
         line, resolver = await asyncio.get_running_loop().create_datagram_endpoint(lambda: Resolver(wanted.name), remote_addr=at)
-        await _as_client(wanted.every, lambda now, late_s: ask_by_name(resolver, port, now, late_s))
+        await _as_client(wanted.every, lambda now, late_s: ask_by_name(resolver, port, now, late_s, speech))
         line.close()
 
 
@@ -112,6 +131,8 @@ def main() -> None:
     parser.add_argument("--at", nargs=2, default=["127.0.0.1", "53"], metavar=("ADDRESS", "PORT"), help="the name server")
     parser.add_argument("--address", default="", help="ask there directly")
     parser.add_argument("--listen", action="append", default=[], metavar="ADDRESS", help="ask there over one connection; may be repeated")
+    parser.add_argument("--knock", action="append", default=[], metavar="ADDRESS", help="ask there over new connections; may be repeated")
+    parser.add_argument("--speech", choices=get_args(Speech), default="whoami", help="how the service is asked")
     wanted = parser.parse_args()
     _take_precedence()
     asyncio.run(_run(wanted))

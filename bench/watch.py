@@ -28,8 +28,10 @@ class NotSeen(Exception):
 class Watch:
     """The answers of one prober, as they come in."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], through: Sequence[str] = ()) -> None:
+        """`through`: a command that runs the prober elsewhere."""
         self._arguments = arguments
+        self._through = through
         self._answers: list[Answer] = []
 
     @classmethod
@@ -51,7 +53,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-        command = [sys.executable, "-P", "-m", "bench.prober", *self._arguments]
+        command = [*self._through, sys.executable, "-P", "-m", "bench.prober", *self._arguments]
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )

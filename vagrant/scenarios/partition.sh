@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The link between two hosts is cut, both ways or one way, and mended: no service is lost, whoever the two are.
+# usage: partition.sh A B [--one-way]      one way: what A sends to B is lost
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
+
+if [[ $# -lt 2 || $# -gt 3 || $1 == "$2" || ${3---one-way} != --one-way ]]; then
+    echo "usage: ${0##*/} A B [--one-way], of: sds db http ftp email" >&2
+    exit 2
+fi
+begin "a partition: $*"
+unharmed www ftp
+# A cut from the name server is noticed by smtpd alone, which asks for its client's name.
+if [[ $1 != db && $2 != db ]]; then unharmed mail; fi
+harm cut-link "$@"
+sleep 3 # ten leases of lan
+finish

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Two hosts die at once; the third serves everything that can still be decided, and all come back.
+# usage: two-hosts.sh HOST HOST
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
+
+if [[ $# -ne 2 || $1 == "$2" ]]; then
+    echo "usage: ${0##*/} HOST HOST, two of: sds db http ftp email" >&2
+    exit 2
+fi
+begin "two hosts die at once: $1 and $2"
+harm crash-host "$1"
+"$root/vagrant/failures/crash-host.sh" "$2" >/dev/null
+say "both are dead"
+"$root/vagrant/failures/boot-host.sh" "$1" >/dev/null
+"$root/vagrant/failures/boot-host.sh" "$2" >/dev/null
+say "both are switched on"
+expect "all is served, with secondaries" 90 backed
+finish
