@@ -20,8 +20,11 @@ import math
 
 import msgspec
 
-SMOOTHING_S = 5.0
-"""After this time a step in the load has arrived to 63 per cent."""
+SMOOTHING_S = 20.0
+"""After this time a step in the load has arrived to 63 per cent.  Why 20: docs/figure3.md#smoothing."""
+
+BEFORE = 0.125
+"""For this part of the smoothing time the first level is taken to have been there already."""
 
 STALLED_FULLY = 0.25
 """Waiting for memory for this part of the time is as bad as it can be."""
@@ -113,18 +116,25 @@ def _clamp(value: float) -> float:
 
 
 class Smoothed:
-    """A level that follows another with a delay of `smoothing_s`, however often it is told; 0 follows at once."""
+    """A level that follows another with a delay of `smoothing_s`, however often it is told; 0 follows at once.
+
+    The first level counts as if it had been so for an eighth of that time: a
+    moment that is busy by chance is not remembered for longer when it is the first.
+    """
 
     def __init__(self, smoothing_s: float = SMOOTHING_S) -> None:
         self._smoothing_s = smoothing_s
-        self._at: float | None = None
+        self._began_at: float | None = None
+        self._at = 0.0
         self.level = 0.0
 
     def follow(self, level: float, now: float) -> float:
         """The smoothed level at `now`; the first is the level itself."""
-        if self._at is None or self._smoothing_s <= 0:
+        if self._began_at is None or self._smoothing_s <= 0:
+            self._began_at = now - BEFORE * self._smoothing_s
             self.level = level
-        else:
-            self.level += (1 - math.exp(-max(0.0, now - self._at) / self._smoothing_s)) * (level - self.level)
-        self._at = now
+        elif now > self._at:
+            fresh, known = (1 - math.exp(-(now - since) / self._smoothing_s) for since in (self._at, self._began_at))
+            self.level += fresh / known * (level - self.level)
+        self._at = max(self._at, now)
         return self.level

@@ -204,7 +204,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     margin: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 20  # of priority, by which another secondary must be better ...
     dwell_s: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 5.0  # ... and for how long
     load: Literal["host", "agent", "none"] = "host"  # what is measured: the machine, only what this agent runs, nothing
-    load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 5.0
+    load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 20.0
     load_command: tuple[str, ...] = ()  # argument vector of a program that prints a loadlevel
     load_command_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 5.0
     service: tuple[ServiceSection, ...] = ()

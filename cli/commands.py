@@ -25,6 +25,7 @@ _COMMANDS = {
     "revoke": "cli.leave",
     "sds": "cli.parts",
     "agent": "cli.parts",
+    "simulate": "cli.simulate",
     "test": "cli.suite",
 }
 

@@ -96,13 +96,28 @@ def readings(cpu: float, count: int) -> list[Reading]:
 
 
 def test_a_step_arrives_exponentially() -> None:
-    idle, full = readings(0.0, 2), [Reading(float(n), 1.0 + n, 0, 2, 1.0) for n in range(1, 400)]
+    """After a long calm: to 63 per cent in the smoothing time."""
+    idle, full = readings(0.0, 2), [Reading(float(n), 1.0 + n, 0, 2, 1.0) for n in range(1, 1_000)]
     values = iter(idle + full)
     load = Load(read=lambda: next(values))
-    assert load.sample(0.0) == 0.0 and load.sample(0.5) == 0.0
-    levels = [load.sample(0.5 + 0.5 * n) for n in range(1, 100)]
+    calm_s = 20 * SMOOTHING_S
+    assert load.sample(0.0) == 0.0 and load.sample(calm_s) == 0.0
+    levels = [load.sample(calm_s + 0.5 * n) for n in range(1, int(20 * SMOOTHING_S))]
     assert levels == sorted(levels)
     assert abs(levels[int(SMOOTHING_S / 0.5) - 1] - 0.5 * 0.632) < 0.01 and abs(levels[-1] - 0.5) < 0.001
+
+
+def test_the_first_moment_is_not_remembered_for_longer_than_others() -> None:
+    """Full at the start by chance, idle ever since: half forgotten in a sixth of the smoothing time."""
+    smoothed = Smoothed(20.0)
+    assert smoothed.follow(1.0, 0.0) == 1.0
+    levels = [smoothed.follow(0.0, 0.5 * n) for n in range(1, 100)]
+    assert 0.7 < levels[0] < 1.0 and levels[6] < 0.5 and levels == sorted(levels, reverse=True)
+
+
+def test_no_time_between_two_levels_changes_nothing() -> None:
+    smoothed = Smoothed(20.0)
+    assert [smoothed.follow(level, now) for level, now in ((0.5, 3.0), (1.0, 3.0), (1.0, 2.0))] == [0.5, 0.5, 0.5]
 
 
 def test_it_does_not_matter_how_often_it_is_asked() -> None:
