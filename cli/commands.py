@@ -26,6 +26,7 @@ _COMMANDS = {
     "sds": "cli.parts",
     "agent": "cli.parts",
     "simulate": "cli.simulate",
+    "monitor": "cli.parts",
     "test": "cli.suite",
 }
 

@@ -10,7 +10,7 @@ from documents import CHECKOUT, DOCS, plain, rows, sections
 
 PAGE = (DOCS / "architecture.md").read_text()
 HOUSE = [row for row in rows(sections(PAGE, 2)["The house"]) if row[0].startswith("`")]
-PACKAGES = ("bus", "sds", "agent", "cli", "demo", "simulation")
+PACKAGES = ("bus", "sds", "agent", "monitor", "cli", "demo", "simulation")
 PURE = [plain(name) for name, mark, _ in HOUSE if mark == "pure"]
 
 VALUES_ONLY = {
@@ -68,11 +68,12 @@ def test_the_machines_are_called_pure() -> None:
 
 
 def test_imports_point_one_way() -> None:
-    """bus <- sds, agent <- cli, demo, simulation; cli and demo may use each other, cli the simulation too."""
+    """bus <- sds, agent, monitor <- cli, demo, simulation; cli and demo may use each other, cli the simulation too."""
     allowed = {
         "bus": {"bus"},
         "sds": {"bus", "sds"},
         "agent": {"bus", "agent"},
+        "monitor": {"bus", "monitor"},
         "simulation": {"bus", "sds", "agent", "simulation"},
         "cli": set(PACKAGES),
         "demo": set(PACKAGES) - {"simulation"},

@@ -1,0 +1,1 @@
+"""Look at the cluster in a browser, and a few buttons (P3)."""
