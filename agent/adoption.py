@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
-from agent import kept
+from agent import control_groups, kept
 from bus.config import AgentConfig
 
 _AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPOCH", b"LOCUM_GRANT"
@@ -288,7 +288,7 @@ def _leftovers(agent_id: str, sessions: Collection[int]) -> list[Adopted]:
     while caller is not None:
         caller = every.get(every.pop(caller.pid).parent)
     this_boot = kept.boot()
-    recorded = {pid: service for service, record in kept.all_below(_run_directory(agent_id)) for pid in kept.owned(record, this_boot)}
+    recorded = {pid: service for service, record in kept.all_below(_run_directory(agent_id)) for pid in _recorded(record, this_boot)}
     for stat in every.values():
         if not stat.zombie and stat.pid not in left and (stat.session in sessions or stat.pid in recorded):
             left[stat.pid] = Adopted(stat.pid, stat.started, recorded.get(stat.pid))
@@ -296,6 +296,12 @@ def _leftovers(agent_id: str, sessions: Collection[int]) -> list[Adopted]:
     parents = set(below.values())
     hidden = [Adopted(pid, every[pid].started, left[ancestor].service) for pid, ancestor in below.items() if ancestor is not None]
     return hidden + [one for one in left.values() if one.pid not in parents]
+
+
+def _recorded(record: kept.Record, this_boot: str) -> list[int]:
+    """The processes that a record tells of; those of a unit's group only while its main process was not known."""
+    starting = record.boot == this_boot and record.group and not record.sessions
+    return control_groups.members(record.group) if starting else kept.owned(record, this_boot)
 
 
 def _ancestor(stat: Stat, among: Collection[int], every: Mapping[int, Stat]) -> int | None:

@@ -30,8 +30,7 @@ class Record:
         self.sessions: dict[int, int] = {}  # number, and clock ticks since boot of its leader; 0 if that was gone
         self.programs: set[str] = set()  # executables that were seen in them
         self.pid_files: set[str] = set()
-        self.group = ""  # a directory below /sys/fs/cgroup
-        self.unit = ""
+        self.group = ""  # the directory of a unit's control group
 
     def lines(self) -> str:
         """As it stands in the file."""
@@ -40,7 +39,6 @@ class Record:
         rows += [f"program {path}" for path in sorted(self.programs)]
         rows += [f"pidfile {path}" for path in sorted(self.pid_files)]
         rows += [f"group {self.group}"] if self.group else []
-        rows += [f"unit {self.unit}"] if self.unit else []
         return "\n".join(rows) + "\n"
 
 
@@ -56,7 +54,7 @@ def parse(text: str) -> Record:
             record.programs.add(rest)
         elif kind == "pidfile":
             record.pid_files.add(rest)
-        elif kind in ("boot", "group", "unit"):
+        elif kind in ("boot", "group"):
             setattr(record, kind, rest)
     return record
 
@@ -87,6 +85,14 @@ def write(directory: str, name: str, text: str) -> None:
         os.rename(f"{path}.new", path)
     except OSError:
         pass  # a full disk: the processes are found by their descent as long as the keeper lives
+
+
+def remove(directory: str) -> None:
+    """Forget the record: nothing is left of what it tells."""
+    try:
+        os.unlink(os.path.join(directory, RECORD))
+    except OSError:
+        pass
 
 
 def text_of(path: str, limit: int = _LIMIT) -> str:

@@ -12,12 +12,14 @@ UNSET = "unset"
 _OF_DRIVER = {
     "command": ("start", "stop", "activate"),
     "ocf": ("agent", "parameters"),
+    "systemd": ("unit",),
 }
 """The keys that only one driver understands."""
 
 _MUST = {
     "command": ("start", 'give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]'),
     "ocf": ("agent", 'name the resource agent, as in agent = "ocf:heartbeat:nginx"'),
+    "systemd": ("unit", 'name the unit, as in unit = "nginx.service"'),
 }
 """The key without which a driver can do nothing."""
 

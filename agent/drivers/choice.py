@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.drivers.command import CommandDriver
 from agent.drivers.ocf import OcfDriver
+from agent.drivers.systemd import SystemdDriver
 from bus.values import ServiceDefinition
 
 
@@ -16,7 +17,11 @@ class Drivers:
 
     def __init__(self, server: str, address: str, agent_id: str, state_dir: Path) -> None:
         self.command = CommandDriver(server, address, agent_id, state_dir)
-        self._of = {"command": self.command, "ocf": OcfDriver(server, address, agent_id, state_dir)}
+        self._of = {
+            "command": self.command,
+            "ocf": OcfDriver(server, address, agent_id, state_dir),
+            "systemd": SystemdDriver(server, address, agent_id, state_dir),
+        }
         self._looking = asyncio.Lock()
 
     def of(self, definition: ServiceDefinition) -> CommandDriver:

@@ -17,7 +17,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import adoption
+from agent import adoption, kept
 from agent.drivers import programs
 from agent.drivers.boot import enabled_at_boot
 from agent.spawning import DEFAULT_PATH
@@ -54,8 +54,10 @@ class CommandDriver:
         return False
 
     def last_words(self, definition: ServiceDefinition, epoch: int) -> str:
-        """Why the program of that epoch ended, if it told."""
-        return ""
+        """Why the keeper of that epoch ended, as it said itself; nothing if there was none."""
+        text = kept.text_of(str(self._meeting_places / definition.name / kept.WORDS))
+        of, _, words = text.partition("\n")
+        return words.strip().replace("\n", " ") if of == str(epoch) else ""
 
     async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
         """Whatever `why_not` needs and takes longer than a moment: here nothing."""

@@ -278,12 +278,6 @@ class OcfDriver(CommandDriver):
             return None, f"{definition.agent} monitor took longer than {limit_s:g} s"
         return ocf_codes.runs(outcome.status), f"{definition.agent} monitor: {_how(outcome, limit_s)}"
 
-    def last_words(self, definition: ServiceDefinition, epoch: int) -> str:
-        """Why the keeper of that epoch ended, as it said itself."""
-        text = kept.text_of(os.path.join(self._meeting_places, definition.name, kept.WORDS))
-        of, _, words = text.partition("\n")
-        return words.strip().replace("\n", " ") if of == str(epoch) else ""
-
 
 def _how(outcome: programs.Outcome, limit_s: float) -> str:
     if outcome.status is None:

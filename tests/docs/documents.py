@@ -84,6 +84,7 @@ _ALIASES: tuple[tuple[Any, str], ...] = (
     (values.Text, "text"),
     (values.Port, "port"),
     (values.OcfAgent, "text"),
+    (values.Unit, "text"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Resource agents under a real tether: the stand-in of these tests, and those of the distribution."""
+"""Services of the drivers ocf and systemd under a real tether."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from agent import adoption
 from agent.channel import Spawned, Until
+from agent.drivers.command import CommandDriver
 from agent.drivers.ocf import OcfDriver
 from bus.values import ServiceDefinition
 from tests.tether.conftest import FOREVER_S, Agent, boottime
@@ -21,15 +22,13 @@ MakeKept = Callable[..., "Kept"]
 
 
 class Kept:
-    """One service of a resource agent, run by its keeper under a tether whose guard is the test."""
+    """One service, run by its keeper under a tether whose guard is the test."""
 
-    def __init__(self, agent: Agent, root: Path, definition: ServiceDefinition) -> None:
+    def __init__(self, agent: Agent, driver: CommandDriver, definition: ServiceDefinition) -> None:
         self.agent = agent
         self.definition = definition
         self.epoch = 0
-        state = Path(agent.config.state_dir)
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.driver = OcfDriver("one", "127.0.0.1", agent.id, state, root)
+        self.driver = driver
         self.look()
         self.keeper = 0
 
@@ -84,7 +83,8 @@ def make_kept(tether: Agent, stand_in_root: Path, tmp_path: Path) -> MakeKept:
     def make(agent: str = "ocf:test:stand-in", root: Path | None = None, port: int = 1, **parameters: str) -> Kept:
         parameters = {"pidfile": str(tmp_path / "daemon.pid")} | parameters if root is None else parameters
         definition = ServiceDefinition(name="www", fqdn="www.test", port=port, home="one", driver="ocf", agent=agent, parameters=parameters)
-        return Kept(tether, root or stand_in_root, definition)
+        driver = OcfDriver("one", "127.0.0.1", tether.id, Path(tether.config.state_dir), root or stand_in_root)
+        return Kept(tether, driver, definition)
 
     return make
 

@@ -18,7 +18,7 @@ from waiting import until
 
 from agent import adoption, kept
 from agent.channel import Exited
-from agent.drivers.ocf import ROOT
+from agent.drivers.ocf import ROOT, OcfDriver
 from tests.drivers.conftest import Kept, MakeKept, gone
 from tests.processes.small_cluster import SmallCluster
 
@@ -58,6 +58,11 @@ def nginx_configuration(directory: Path, listen: str = f"127.0.0.1:{WWW_PORT}") 
 def www(make_kept: MakeKept, tmp_path: Path) -> Kept:
     configuration = str(nginx_configuration(tmp_path))
     return make_kept("ocf:heartbeat:nginx", ROOT, WWW_PORT, configfile=configuration)
+
+
+def anew(service: Kept) -> OcfDriver:
+    """A driver that knows nothing yet."""
+    return OcfDriver("one", "127.0.0.1", service.agent.id, Path(service.agent.config.state_dir))
 
 
 def up(service: Kept, port: int) -> None:
@@ -122,7 +127,7 @@ def test_nginx_that_cannot_start_says_why_in_its_own_words(www: Kept, tmp_path: 
     www.begin()
     assert www.agent.guard.hear(Exited).status == 5
     assert 'unknown directive "colour"' in www.words and www.words.startswith("its agent's start failed: ")
-    www.driver = type(www.driver)("one", "127.0.0.1", www.agent.id, Path(www.agent.config.state_dir))
+    www.driver = anew(www)
     reason = www.look()
     assert reason is not None and "reported a configuration error" in reason
 
@@ -133,13 +138,13 @@ def test_nginx_of_somebody_else_or_started_at_boot_makes_no_candidate(www: Kept,
     foreign = subprocess.Popen(["nginx", "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;"])
     try:
         until((tmp_path / "nginx.pid").exists, within_s=SOON_S)
-        www.driver = type(www.driver)("one", "127.0.0.1", www.agent.id, Path(www.agent.config.state_dir))
+        www.driver = anew(www)
         reason = www.look()
         assert reason is not None and "runs here already, and it is not ours: stop it" in reason
     finally:
         foreign.terminate()
         foreign.wait()
-    www.driver = type(www.driver)("one", "127.0.0.1", www.agent.id, Path(www.agent.config.state_dir))
+    www.driver = anew(www)
     assert www.look() is None
     wants = Path("/etc/systemd/system/multi-user.target.wants")  # of this mount namespace
     wants.mkdir()

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154,SC2016  # its parameters come from the environment; the daemon expands its own
 # A resource agent as small as they come.  Its daemon wipes its environment, moves to a session of its own and has a worker
 # in yet another; like many it believes its pid file.
 pid=$OCF_RESKEY_pidfile

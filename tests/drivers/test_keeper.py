@@ -192,7 +192,7 @@ def test_a_record_of_another_boot_or_of_a_number_given_anew_owns_nobody(
 def test_a_record_is_what_was_written(tmp_path: Path) -> None:
     record = kept.Record()
     record.boot, record.sessions, record.programs = "b", {7: 8}, {"/usr/sbin/a b"}
-    record.pid_files, record.group, record.unit = {"/run/x y.pid"}, "system.slice/a.service", "a.service"
+    record.pid_files, record.group = {"/run/x y.pid"}, "system.slice/a.service"
     kept.write(str(tmp_path), kept.RECORD, record.lines())
     assert vars(kept.read(str(tmp_path))) == vars(record)
     assert vars(kept.parse("session 1\nsession x 2\nnonsense\n\n")) == vars(kept.Record())
