@@ -10,6 +10,10 @@ from agent import adoption
 from agent.channel import Activate, Spawn
 from agent.leash import ActivationEnded, Event, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted
 from agent.spawning import Child, Program, launch, verdict_of
+from agent.units import UNIT, UnitEnd
+
+HELD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+"""A keeper waits for these, and none of them may come before it does."""
 
 
 class Households:
@@ -24,6 +28,7 @@ class Households:
         self._alive: dict[int, str] = {}  # main processes not reaped, and their services
         self._openers: dict[int, Activate] = {}  # not reaped: what opens a standby's door
         self._mains: dict[str, set[int]] = {}  # sessions of this life of a service, their leaders reaped or not
+        self._units: dict[str, UnitEnd] = {}  # those that systemd runs
         self._starting: dict[int, tuple[Child, Spawn | Activate]] = {}  # by the pipe on which a failure would be told
 
     @property
@@ -38,6 +43,8 @@ class Households:
         except OSError as error:
             return [ProcessFailed(spawn.service, spawn.epoch, f"cannot make a process: {error.strerror}")]
         self._alive[child.pid] = spawn.service
+        if UNIT in spawn.environment:
+            self._units[spawn.service] = UnitEnd(spawn.environment, {"LOCUM_AGENT": self._agent_id}, self._directory)
         return []
 
     def activate(self, activate: Activate) -> list[Event]:
@@ -50,13 +57,16 @@ class Households:
         return []
 
     def _fork(self, what: Spawn | Activate) -> Child:
+        keeper = isinstance(what, Spawn) and what.keeper
         child = launch(
             Program(
                 argv=what.argv,
                 environment=what.environment | adoption.marks(self._agent_id, what.service, what.epoch, what.grant_id),
                 directory=self._directory,
-                death_signal=signal.SIGKILL,
+                death_signal=signal.SIGHUP if keeper else signal.SIGKILL,  # a keeper first ends whom it keeps
                 output=what.output or "/dev/null",
+                holds=HELD if keeper else (),
+                adopts=keeper,
             )
         )
         self._mains.setdefault(what.service, set()).add(child.pid)
@@ -90,6 +100,8 @@ class Households:
         service = self._alive.pop(pid, None)
         if service is not None:
             events.append(ProcessEnded(service, pid, code))
+        if any(unit.reaped(pid, code) for unit in self._units.values()):
+            return events
         opener = self._openers.pop(pid, None)
         if opener is not None:
             events.append(ActivationEnded(opener.service, opener.epoch, code))
@@ -100,12 +112,18 @@ class Households:
         for pid, service in [*self._alive.items(), *((pid, opener.service) for pid, opener in self._openers.items())]:
             if service in services:
                 _kill_group(pid)
+        for service in self._units.keys() & set(services):
+            self._units[service].kill()
         events: list[Event] = []
-        for service, left in adoption.remains(self._agent_id, services, self._mains, parts).items():
+        ours = [*parts, *(unit.helper for unit in self._units.values() if unit.helper is not None)]
+        for service, left in adoption.remains(self._agent_id, services, self._mains, ours).items():
             for stat in left:
                 if not stat.zombie:
                     adoption.end(stat.pid, stat.started)
-            if not left:
+            unit = self._units.get(service)
+            if not left and (unit is None or unit.over):
+                if unit is not None:
+                    self._units.pop(service).forget()
                 self._mains.pop(service, None)
                 events.append(NoneLeft(service))
         return events
