@@ -87,10 +87,10 @@ def write(directory: str, name: str, text: str) -> None:
         pass  # a full disk: the processes are found by their descent as long as the keeper lives
 
 
-def remove(directory: str) -> None:
-    """Forget the record: nothing is left of what it tells."""
+def remove(directory: str, name: str = RECORD) -> None:
+    """Forget what was written: it is true no longer."""
     try:
-        os.unlink(os.path.join(directory, RECORD))
+        os.unlink(os.path.join(directory, name))
     except OSError:
         pass
 

@@ -250,18 +250,18 @@ class Runner:
     def _complete(self, line: channel.Line) -> channel.Line:
         """What only the driver knows of a start."""
         if isinstance(line, channel.Prepare):
-            definition, epoch = line.definition, 0
+            definition, epoch, standby = line.definition, 0, None
         elif isinstance(line, channel.Spawn | channel.Activate):
             order = self._machine.takeovers[line.service].order
             assert order is not None
-            definition, epoch = order.definition, line.epoch
+            definition, epoch, standby = order.definition, line.epoch, order.standby
         else:
             return line
         driver = self._drivers.of(definition)
         environment = driver.environment(definition, epoch, standby=isinstance(line, channel.Prepare))
         changed: dict[str, Any] = {"environment": environment, "output": driver.output(definition)}
         if isinstance(line, channel.Activate):
-            environment["LOCUM_PID"] = str(self._machine.takeovers[line.service].order.standby)  # type: ignore[union-attr]
+            environment["LOCUM_PID"] = str(standby)
         else:
             changed["argv"] = driver.program(definition)
         if isinstance(line, channel.Spawn):

@@ -58,6 +58,7 @@ class Keeper:
 
     def run(self) -> int:
         """Until nothing is left; the exit status."""
+        kept.remove(self._place, kept.WORDS)
         removed = pid_files.remove_stale(self._places | self._record.pid_files, self._programs | self._record.programs)
         for path in removed:
             self._say(f"removed {path}: the process that it names is gone")

@@ -43,6 +43,7 @@ class UnitKeeper:
 
     def run(self) -> int:
         """Until the unit is over; the exit status."""
+        kept.remove(self._place, kept.WORDS)
         self._write_down(None)
         status, said = self._call("start", self._unit)
         if status is None:

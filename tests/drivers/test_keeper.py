@@ -135,6 +135,19 @@ def test_words_of_another_epoch_are_not_told(make_kept: MakeKept) -> None:
     assert service.driver.last_words(service.definition, service.epoch + 1) == ""
 
 
+def test_words_of_an_earlier_start_are_not_told_again(service: Kept) -> None:
+    """What is killed leaves none of its own."""
+    service.begin()
+    os.kill(pids(service)[0], signal.SIGKILL)
+    service.agent.guard.hear(Exited)
+    assert service.words
+    first = service.epoch
+    service.agent.kill()
+    service.begin()
+    until(lambda: service.driver.last_words(service.definition, first) == "", within_s=SOON_S)
+    service.agent.kill()
+
+
 def test_an_agent_that_starts_nothing_is_found_out(make_kept: MakeKept) -> None:
     service = make_kept(keeps="nothing")
     service.begin()

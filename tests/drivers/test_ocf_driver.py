@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from agent.drivers.boot import unit_enabled
 from agent.drivers.ocf import OcfDriver
@@ -19,7 +20,7 @@ from bus.values import ServiceDefinition
 @contextmanager
 def open_door() -> Iterator[int]:
     """The port of something that listens."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as door:
         yield door.getsockname()[1]
 
 
@@ -122,14 +123,14 @@ def check(driver: OcfDriver, definition: ServiceDefinition, times: int) -> list[
 
 
 def test_a_service_answers_when_its_port_does_and_its_monitor_is_asked_later(stand_in_root: Path, tmp_path: Path) -> None:
-    driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, monitor_every_s=0.0)
+    driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, monitor_every_s=3.0)
     with open_door() as port:
         definition = service(tmp_path, port=port, monitor="1")
         assert why_not(driver, definition) is not None, "the port is somebody else's"
-        first, *later = check(driver, definition, 3)
-        assert first == (True, "")
-        assert [answers for answers, _ in later] == [False, False], "a monitor that failed is repeated at each check"
-        assert later[0][1] == "ocf:test:stand-in monitor: status 1, it failed, for a reason that has no number"
+        assert check(driver, definition, 1) == [(True, "")], "its monitor is not asked yet"
+        until(lambda: not check(driver, definition, 1)[0][0], within_s=30.0, every_s=0.2)
+        assert check(driver, definition, 1) == [(False, "ocf:test:stand-in monitor: status 1, it failed, for a reason that has no number")]
+        assert check(driver, service(tmp_path, port=port, monitor="0"), 1)[0][0], "a monitor that failed is repeated with every check"
 
 
 def test_a_monitor_that_takes_too_long_says_nothing(stand_in_root: Path, tmp_path: Path) -> None:

@@ -107,6 +107,21 @@ def test_leftovers_without_marks_are_ended_by_their_session(start: Callable[...,
     assert child.wait(10) == -9
 
 
+def test_leftovers_that_hide_are_ended_by_descent(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    """They come before the marked process above them: once that is gone nothing tells whose they are."""
+    agent_id = identity(tmp_path)
+    child = start(adoption.marks(agent_id, "www", 3, 77), "/bin/sh", "-c", "setsid env -i sleep 1000 & exec sleep 1000")
+
+    def hidden() -> list[int]:
+        below = [stat.pid for stat in adoption.processes().values() if stat.parent == child.pid]
+        return [pid for pid in below if Path(f"/proc/{pid}/environ").read_bytes() == b""]
+
+    (pid,) = until(hidden)
+    assert len(adoption.find(agent_id)) == 1
+    assert adoption.end_leftovers(agent_id, 10.0) == 2
+    assert child.wait(10) == -9 and not alive(pid)
+
+
 @needs_rights
 def test_what_cannot_be_ended_is_one_clear_line(start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
     """Another user's process, which a root without CAP_KILL may look at but not end."""
