@@ -197,9 +197,9 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     zone: str | None = None
     backs_up: tuple[Name, ...] | None = None  # names of services; all that it can if unset
     margin: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 20  # of priority, by which another secondary must be better ...
-    dwell_s: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 5.0  # ... and for how long
+    dwell_s: Annotated[float, msgspec.Meta(ge=1, le=3_600)] = 5.0  # ... and for how long: docs/figure3.md says why these two
     load: Literal["host", "agent", "none"] = "host"  # what is measured: the machine, only what this agent runs, nothing
-    load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 20.0
+    load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 20.0  # docs/figure3.md says why
     load_command: tuple[str, ...] = ()  # argument vector of a program that prints a loadlevel
     load_command_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 5.0
     service: tuple[ServiceSection, ...] = ()

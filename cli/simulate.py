@@ -58,7 +58,8 @@ def simulate(hours: float, seeds: int, load: str, model: str, study: str, out: P
       servers      10 to 200 servers: does everyone choose the same secondary
 
     For each, DIR gets NAME.png, NAME.svg, NAME.csv and NAME.txt; the last is
-    printed too.  The same options give the same bytes.
+    printed too.  The same options give the same bytes.  The last three studies
+    have loads and hours of their own; of the options they take --seeds and --out.
 
     \b
     Examples:

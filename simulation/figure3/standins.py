@@ -23,7 +23,7 @@ from simulation.figure3.setting import FIRST, PRIMARY, SERVERS, Setting
 SERVICE = "www"
 
 LOOK_S = 2.0
-"""Between two looks.  Agents look four times as often; nothing here depends on it."""
+"""Between two looks.  Agents look four times as often: who is better for hardly longer than the dwell time may be missed here."""
 
 SETTLED = 0.0005
 """A smoothed level so near to its load moves no tenth any more, but by rounding."""

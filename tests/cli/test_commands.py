@@ -76,7 +76,7 @@ def test_version_is_that_of_the_project() -> None:
 
 
 COMMANDS = ["demo", "sds", "agent", "status", "history", "explain", "drain", "resume", "move", "confirm-dead", "test"]
-COMMANDS += ["token", "join", "leave", "revoke"]
+COMMANDS += ["token", "join", "leave", "revoke", "simulate"]
 
 
 def test_every_command_is_listed() -> None:
