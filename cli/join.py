@@ -14,6 +14,7 @@ import click
 from bus import token as tokens
 from bus.addresses import own_address
 from bus.config import AgentConfig, ConfigError, parse
+from bus.files_settings import NO_DATABASE
 from bus.keys import Secret
 from bus.messages import Join, Joined, Rejection
 from bus.token import JoinToken
@@ -169,7 +170,10 @@ def _abilities(files: Files, joined: Joined) -> list[str]:
     settings = parse(files.settings.read_text(encoding="utf-8"), AgentConfig, str(files.settings))
     here = Whereabouts(settings).address
     driver = CommandDriver(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
-    reasons = {definition.name: driver.why_not(definition) for definition in sorted(joined.services, key=lambda d: d.name)}
+    reasons = {
+        definition.name: NO_DATABASE if definition.files and settings.files is None else driver.why_not(definition)
+        for definition in sorted(joined.services, key=lambda d: d.name)
+    }
     able = [name for name, reason in reasons.items() if reason is None]
     lines = (
         [f"it can back up: {', '.join(able)}"]
