@@ -39,6 +39,7 @@ from agent.shelf import (
     Told,
 )
 from bus.config import AgentConfig
+from bus.files_settings import NO_DATABASE
 from bus.log import Log
 from bus.messages import Message
 from bus.values import FilesState, ServiceDefinition
@@ -96,7 +97,7 @@ class Depot:
         if not definition.files:
             return None
         if self._files is None:
-            return "its files are in the database of files, and [files] in this server's settings does not say where that is"
+            return NO_DATABASE
         shelf = self._shelves.get(definition.name)
         return shelf.why_not(clock()) if shelf else "its files are being looked at"
 
@@ -128,6 +129,10 @@ class Depot:
             shelf.look_now()
             async with self._turned:
                 await self._turned.wait()
+
+    def wake(self) -> None:
+        """There is another service, or one is described anew: do not wait for the next round."""
+        self._wanted.set()
 
     def close(self) -> None:
         """This process is to end: what is being staged stays as it was before."""

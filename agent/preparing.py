@@ -42,6 +42,7 @@ class Examined(msgspec.Struct, frozen=True):
 
     service: str
     trouble: str | None
+    of_files: bool = False  # the trouble is with its files, of which is said elsewhere when it is over
 
 
 class LookIfShut(msgspec.Struct, frozen=True):
@@ -165,7 +166,7 @@ class Preparing:
         """Its files are others now (P4): what was prepared with those of before is prepared anew."""
         if not self._stands_in:
             return
-        self._examine_at, self._said = now, ""
+        self._content, self._examine_at, self._said = False, now, ""
         if self._pid is not None:
             self._start_at = now
             self._end("its files changed", None)
@@ -184,7 +185,7 @@ class Preparing:
 
     def _examined(self, event: Examined, now: float) -> None:
         self._examining = False
-        self._content, self.trouble = event.trouble is None, event.trouble
+        self._content, self.trouble = event.trouble is None, None if event.of_files else event.trouble
         if event.trouble is None:
             self._examine_at = now + EXAMINE_EVERY_S
         else:

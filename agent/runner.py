@@ -225,6 +225,7 @@ class Runner:
                 self._drivers.signal(action.pid, signal.SIGKILL)
             case ServicesChanged():
                 self._definitions |= {definition.name: definition for definition in action.definitions}
+                self._depot.wake()
                 self._begin(self._look_at_abilities())
             case Exit():
                 self._code = action.code
@@ -298,8 +299,9 @@ class Runner:
 
     async def _examine(self, action: Examine) -> None:
         definition = action.definition
-        trouble = await self._depot.staged(definition) or await self._drivers.of(definition).examine(definition)
-        self._step(Examined(definition.name, trouble))
+        without = await self._depot.staged(definition)
+        trouble = without or await self._drivers.of(definition).examine(definition)
+        self._step(Examined(definition.name, trouble, of_files=without is not None))
         await self._look_at_abilities()
 
     async def _look_if_shut(self, action: LookIfShut) -> None:

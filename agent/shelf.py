@@ -32,6 +32,12 @@ WATCH_EVERY_S = 2.0
 SETTLED_S = 1.0
 """An edited file is stored when it has not changed for so long."""
 
+FIRST_VERSION_S = 5.0
+"""After a service was first heard of its holder is given so long to store the first version: till then nobody is no candidate for it."""
+
+FORGIVEN_S = 60.0
+"""A server on which staging failed is no candidate for so long, unless it goes well before."""
+
 AWAY_GRACE_S = 3.0
 """A database that was not reached for so long is away: what is here has to do."""
 
@@ -156,6 +162,9 @@ class Shelf:
         self.epoch = 0
         self._head: Head | None = None
         self._answered = False  # by the database, ever
+        self._lacking_since: float | None = None  # when the database first said that it has no version
+        self._occupied = True  # something may stand here of which nobody knows yet whether it is right
+        self._failed_at = LONG_AGO
         self._away = ""  # why it is away, if it is
         self._away_since = LONG_AGO
         self._manifest: Manifest | None = None  # of the version in `_manifest_of`
@@ -191,14 +200,19 @@ class Shelf:
         if not self.known_to(now):
             return "its files are being looked at" if at_home or self._record.version is None else None
         if self._head is None:
-            if self._record.version is not None or at_home:
+            if self._record.version is not None or at_home or self._first_is_awaited(now):
                 return None
             return f"its files are not in the database: {self._away or f'its home {self._definition.home} has not stored them yet'}"
-        if self._refused and self._record.version is None:
+        if self._record.version is None and (self._refused or self._failed_at != LONG_AGO):
             return self._trouble
         if at_home and not self.complete and not (self._away and self._record.version):
             return self._trouble or "the present version of its files is being staged"
         return None
+
+    def _first_is_awaited(self, now: float) -> bool:
+        """Whether the service is so new that its files cannot be expected to be stored."""
+        waited_s = now - self._lacking_since if self._lacking_since is not None else 0.0
+        return not self._away and not self._occupied and waited_s < FIRST_VERSION_S
 
     def ready(self, now: float) -> bool | str:
         """Whether a version is here with which the service can start; if none will be soon, why."""
@@ -209,7 +223,9 @@ class Shelf:
         if self.complete or (self._record.version is not None and (self._away or self._trouble or self._foreign)):
             return True
         if self._head is None:
-            return self._me == self._definition.home or "its files are not in the database" + (f": {self._away}" if self._away else "")
+            if self._me == self._definition.home or self._first_is_awaited(now):
+                return self._me == self._definition.home
+            return "its files are not in the database" + (f": {self._away}" if self._away else "")
         return self._foreign or self._trouble or (f"its files cannot be fetched: {self._away}" if self._away else False)
 
     @property
@@ -244,7 +260,7 @@ class Shelf:
             case Looked():
                 self._looked(event, now)
             case Staged():
-                self._staged(event)
+                self._staged(event, now)
             case Saved():
                 self._saved(event)
             case _:
@@ -255,6 +271,8 @@ class Shelf:
         if not self._answered or event.head != self._head or self._away:
             self.look_now()
         self._answered, self._away, self._head = True, "", event.head
+        if event.head is None and self._lacking_since is None:
+            self._lacking_since = now
         if now < self._look_at:
             return
         self._look_at = now + (WATCH_EVERY_S if self.role == "holder" else LOOK_EVERY_S)
@@ -277,7 +295,7 @@ class Shelf:
         if event.tree is None:
             self._trouble = event.trouble
             return
-        self._tree = event.tree
+        self._tree, self._occupied = event.tree, any(seen.kind != "directory" for seen in event.tree.values())
         if self._head is None:
             self._begin()
         elif self._manifest is None or self._manifest_of != self._head.version:
@@ -285,11 +303,11 @@ class Shelf:
         elif self.role == "holder" and self._head.version == self._record.version:
             self._edits(self._manifest, now)
         else:
-            self._follow(self._manifest, self._head.version)
+            self._follow(self._manifest, self._head.version, now)
 
     # -- from the database to the disk
 
-    def _follow(self, manifest: Manifest, version: str) -> None:
+    def _follow(self, manifest: Manifest, version: str, now: float) -> None:
         """Have this version here, or see what is in the way."""
         wrong = astray(manifest, self._definition.files)
         if wrong:
@@ -301,20 +319,22 @@ class Shelf:
         if steps.foreign:
             self._say("unstaged", steps.why_not or "")
         elif steps.done:
-            self._trouble = None
+            self._trouble, self._failed_at = None, LONG_AGO
             self._remember(manifest, version, self._tree)
         elif self.role != "other" or self._me == self._definition.home:
             intent = intending(self._record, steps)
             self._actions.append(Stage(self._definition.name, self._definition.files, manifest, steps, self._tree, intent))
             self._record = intent
+        elif now - self._failed_at > FORGIVEN_S:
+            self._trouble, self._failed_at = None, LONG_AGO
 
-    def _staged(self, event: Staged) -> None:
+    def _staged(self, event: Staged, now: float) -> None:
         manifest, version = self._manifest, self._manifest_of
         if event.tree is None or manifest is None:
-            self._trouble = event.trouble
+            self._trouble, self._failed_at = event.trouble, now
             self._say("unstaged", event.trouble)
             return
-        self._trouble = None
+        self._trouble, self._failed_at = None, LONG_AGO
         if self._remember(manifest, version, event.tree):
             self._say("staged", f"version {version[:12]}, {manifest.files} files", version=version, files=manifest.files)
             self._actions.append(Restaged(self._definition.name))
@@ -381,7 +401,7 @@ class Shelf:
         self._trouble, self._head = None, event.head
         self._manifest, self._manifest_of = manifest, event.head.version
         self._remember(manifest, event.head.version, self._tree)
-        text = f"version {event.head.version[:12]}, the {event.head.number}. of its files"
+        text = f"version {event.head.version[:12]}, number {event.head.number}: {manifest.files} files"
         self._say("stored", text, version=event.head.version, files=manifest.files)
 
     def _say(self, kind: str, text: str, **evidence: Any) -> None:

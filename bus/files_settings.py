@@ -19,6 +19,10 @@ FILES_COMMANDS = "get set exists persist del hget hset hgetall hincrby hdel lpus
 """All that servers ask of the database of files."""
 
 
+NO_DATABASE = "its files are in the database of files, and [files] in this server's settings does not say where that is"
+"""Why a server cannot run a service that has files."""
+
+
 class FilesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The database of files: a Redis, and where the files lie on this server."""
 

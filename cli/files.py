@@ -157,7 +157,7 @@ def put(service: str, paths: tuple[str, ...], into: str | None, config: str | No
                 if tuple(database.put(piece) for piece in disk.pieces(source, (source,))) != entry.chunks:
                     raise DiskError(f"{source}: changes while it is stored: nothing was")
         stored = database.commit(after, head.version, 0, _who())
-        click.echo(f"{service}: version {stored.version[:12]}, the {stored.number}. of its files")
+        click.echo(f"{service}: version {stored.version[:12]}, number {stored.number}")
 
     _asking(command, config, service)
 

@@ -15,6 +15,7 @@ import click
 from bus import token as tokens
 from bus.addresses import own_address
 from bus.config import AgentConfig, ConfigError, parse
+from bus.files_settings import NO_DATABASE
 from bus.keys import Secret
 from bus.messages import Join, Joined, Rejection
 from bus.question import Sds, Silence, ask
@@ -171,7 +172,10 @@ def _abilities(files: Files, joined: Joined) -> list[str]:
     here = Whereabouts(settings).address
     drivers = Drivers(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
     asyncio.run(drivers.look(joined.services, ()))
-    reasons = {definition.name: drivers.of(definition).why_not(definition) for definition in sorted(joined.services, key=lambda d: d.name)}
+    reasons = {
+        definition.name: NO_DATABASE if definition.files and settings.files is None else drivers.of(definition).why_not(definition)
+        for definition in sorted(joined.services, key=lambda d: d.name)
+    }
     able = [name for name, reason in reasons.items() if reason is None]
     lines = (
         [f"it can back up: {', '.join(able)}"]

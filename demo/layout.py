@@ -14,10 +14,12 @@ OPERATOR = "operator"
 
 SDS = Endpoint("127.0.1.10", 5750)
 SDS_UPDATES = Endpoint("127.0.1.10", 5751)
+FILES = Endpoint("127.0.1.10", 16379)
 DNS = Endpoint("127.0.1.14", 10053)
 MONITOR = Endpoint("127.0.0.1", 8080)
 """Where the page is; the one endpoint that may be changed, since others like that port too."""
 
+FILES_URL = f"redis://files@{FILES.address}:{FILES.port}/0"
 PEER_PORT = 5760
 TSIG_KEY = "locum."
 
@@ -30,7 +32,8 @@ class Server(NamedTuple):
     service: str
     port: int
     program: str  # of demo/services
-    root: str  # the service's directory below the state directory
+    root: str | None  # where the service writes, below the state directory
+    files: str  # of the service, in the database: this path
     hot: bool = False  # its secondary keeps the program started
 
     @property
@@ -39,9 +42,9 @@ class Server(NamedTuple):
 
 
 SERVERS = (
-    Server("http", "127.0.1.11", "www", 8081, "demo.services.http", "files/www", hot=True),
-    Server("ftp", "127.0.1.12", "ftp", 2121, "demo.services.ftp", "files/ftp"),
-    Server("email", "127.0.1.13", "mail", 2525, "demo.services.smtp", "files/mail"),
+    Server("http", "127.0.1.11", "www", 8081, "demo.services.http", None, "/srv/www", hot=True),
+    Server("ftp", "127.0.1.12", "ftp", 2121, "demo.services.ftp", "files/ftp", "/etc/ftp/users"),
+    Server("email", "127.0.1.13", "mail", 2525, "demo.services.smtp", "files/mail", "/etc/mail/domain"),
 )
 
 ACTIVATE = [
@@ -58,7 +61,7 @@ PARTS = ("sds", "store", "dns", "monitor", "http", "ftp", "email")
 def endpoints() -> tuple[Endpoint, ...]:
     """Everything that the demo will listen on; each service may come to run on each server."""
     services = (Endpoint(server.address, other.port) for server in SERVERS for other in SERVERS)
-    return (SDS, SDS_UPDATES, DNS, DNS._replace(kind=socket.SOCK_DGRAM), *(server.peers for server in SERVERS), *services)
+    return (SDS, SDS_UPDATES, FILES, DNS, DNS._replace(kind=socket.SOCK_DGRAM), *(server.peers for server in SERVERS), *services)
 
 
 def records() -> tuple[str, ...]:

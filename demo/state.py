@@ -6,7 +6,8 @@
     sds.toml http.toml ...  the settings of each part, for reading and changing
     sds/ http/ ...          what the parts remember
     load/                   the load that is laid on each server
-    files/                  the pages, files and mail of the services
+    files/                  what the services write: uploads, mail
+    http/root/ ...          each server's files, as the database of files brings them: /srv/www, /etc
     logs/                   what each part says
 
 What exists is left as it is, with one exception: settings that name another
@@ -30,6 +31,7 @@ from bus.config import ConfigError
 from demo import layout
 from demo.presence import control_path
 from demo.processes import MARK
+from demo.services.page import TEMPLATE
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 KEY_NAMES = ("sds", *(server.name for server in layout.SERVERS), layout.OPERATOR, "monitor")
@@ -65,6 +67,7 @@ class State:
         self.logs = self.directory / "logs"
         self.trust = self.directory / "trust.toml"
         self.tsig_secret = self.keys / "tsig.secret"
+        self.files_password = self.keys / "files.password"
         self.zone = self.directory / "dns" / "zone"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,6 +96,10 @@ class State:
         """The file with the loadlevel that is laid on a server."""
         return self.directory / "load" / server
 
+    def root(self, server: str) -> Path:
+        """Below which the files of services lie on a server."""
+        return self.directory / server / "root"
+
     def furnish(self) -> list[str]:
         """Make whatever is missing; returns a line for everything that was replaced."""
         try:
@@ -114,21 +121,33 @@ class State:
             directory.mkdir(exist_ok=True, mode=0o700)
         for server in layout.SERVERS:
             (self.directory / server.name).mkdir(exist_ok=True, mode=0o700)
-            (self.directory / server.root).mkdir(parents=True, exist_ok=True)
+            if server.root is not None:
+                (self.directory / server.root).mkdir(parents=True, exist_ok=True)
+            self._write_files(server)
         for name in KEY_NAMES:
             if not self.key(name).exists():
                 keys.make(self.key(name))
             _once(self.public_key(name), partial(self._public, name), 0o644)
         _once(self.tsig_secret, lambda: base64.b64encode(secrets.token_bytes(32)).decode() + "\n", 0o600)
+        _once(self.files_password, lambda: secrets.token_urlsafe(24) + "\n", 0o600)
         lines = [_settle(self.trust, self._trust, [self._public(name) for name in KEY_NAMES], "names a key that is no longer there")]
         elsewhere = "is of an earlier version, or names a directory or a Python that is no longer in use"
-        lines.append(_settle(self.settings("sds"), self._sds_settings, [str(self.trust)], elsewhere))
+        lines.append(_settle(self.settings("sds"), self._sds_settings, [str(self.trust), str(self.files_password)], elsewhere))
         needs = [str(self.key("monitor")), str(control_path(self.directory))]
         lines.append(_settle(self.settings("monitor"), self._monitor_settings, needs, elsewhere))
         for server in layout.SERVERS:
-            needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT), str(self.load(server.name))]
+            needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT), str(self.load(server.name)), str(self.files_password)]
             lines.append(_settle(self.settings(server.name), partial(self._agent_settings, server), needs, elsewhere))
         return [line for line in lines if line]
+
+    def _write_files(self, server: layout.Server) -> None:
+        """The first version of its service's files, on its home's disk."""
+        texts = {"www": (Path("index.html"), TEMPLATE), "ftp": (Path(), "demo demo\n"), "mail": (Path(), f"{layout.ZONE}\n")}
+        below, text = texts[server.service]
+        path = self.root(server.name) / server.files[1:] / below
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            _once(path, lambda: text, 0o644)
 
     def _public(self, name: str) -> str:
         return keys.load_secret(self.key(name)).public
@@ -155,12 +174,20 @@ key_file = {_toml(str(self.key("sds")))}
 trust_file = {_toml(str(self.trust))}
 store = "embedded"   # a Valkey server of its own; or a Redis URL
 
+# It is the database of files, too (P4).
+files.address = "{layout.FILES.address}"
+files.port = {layout.FILES.port}
+files.password_file = {_toml(str(self.files_password))}
+
 # What a server that joins by a token is given for its settings, the TSIG secret included.
 joiners.dns.server = "{layout.DNS.address}"
 joiners.dns.port = {layout.DNS.port}
 joiners.dns.zone = "{layout.ZONE}"
 joiners.dns.key_name = "{layout.TSIG_KEY}"
 joiners.dns.key_secret_file = {json.dumps(str(self.tsig_secret))}
+joiners.files.url = "{layout.FILES_URL}"
+joiners.files.root = {_toml(str(self.root("newcomer")))}
+joiners.files.password_file = {_toml(str(self.files_password))}
 """
 
     def _monitor_settings(self) -> str:
@@ -184,7 +211,8 @@ public_key_file = {_toml(str(self.public_key("sds")))}
 """
 
     def _agent_settings(self, server: layout.Server) -> str:
-        start = [sys.executable, "-P", "-m", server.program, "--root", str(self.directory / server.root)]
+        start = [sys.executable, "-P", "-m", server.program, "--files", server.files]
+        start += ["--root", str(self.directory / server.root)] if server.root is not None else []
         hot = f"standby = {_toml('hot')}        # its secondary keeps it started, but shut\nactivate = {_toml(layout.ACTIVATE)}\n"
         return f"""# The agent of {server.name}, home of {server.service} (P2, P22).
 
@@ -213,11 +241,17 @@ key_name = "{layout.TSIG_KEY}"
 key_secret_file = {_toml(str(self.tsig_secret))}
 ttl_s = 1
 
+[files]
+url = "{layout.FILES_URL}"
+password_file = {_toml(str(self.files_password))}
+root = {_toml(str(self.root(server.name)))}  # three servers share this machine: each has its files below its own
+
 [[service]]
 name = "{server.service}"
 fqdn = "{server.service}.{layout.ZONE}"
 port = {server.port}
 start = {_toml(start)}
+files = {_toml([server.files])}
 {hot if server.hot else ""}environment = {{ PYTHONPATH = {_toml(str(CHECKOUT))}, {MARK} = {_toml(str(self.directory))} }}
 exclusive = true       # at most one server at any instant
 failback = "auto"

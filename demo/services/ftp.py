@@ -1,6 +1,7 @@
-"""The demo's `ftp`: `python -m demo.services.ftp --root DIR [--address A] [--port P]`.
+"""The demo's `ftp`: `python -m demo.services.ftp --root DIR [--files PATH] [--address A] [--port P]`.
 
-User `demo`, password `demo`, may do anything below --root.  Passive data
+User `demo`, password `demo`, may do anything below --root; or whoever stands in the
+service's file --files, a user and a password in each line.  Passive data
 connections are on the service's own address.
 """
 

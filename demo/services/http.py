@@ -1,7 +1,8 @@
-"""The demo's `www`: `python -m demo.services.http [--address A] [--port P] [--root DIR]`.
+"""The demo's `www`: `python -m demo.services.http [--address A] [--port P] [--root DIR | --files PATH]`.
 
 Answers `GET /whoami` with service, server and epoch as JSON, `/` with a page
-for people, and anything else with the file of that name under --root.  With
+for people, and anything else with the file of that name under --root.  --files is a
+directory of the service's files: its index.html is then that page.  With
 LOCUM_STANDBY=1 it is a hot standby: all loaded, its port shut until its epoch is
 written to the FIFO $LOCUM_RUN/standby.PID.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from string import Template
 
 from demo.services.program import Setting
 
@@ -32,25 +33,25 @@ a { color: var(--mark); }
 """
 
 
-def page(setting: Setting) -> str:
-    """The whole page.  Everything that was given from outside is escaped."""
-    service, server, where = escape(setting.service), escape(setting.server), escape(setting.where)
-    return f"""<!doctype html>
+TEMPLATE = (
+    """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{service} on {server}, epoch {setting.epoch}</title>
-<style>{_STYLE}</style>
+<title>$service on $server, epoch $epoch</title>
+<style>"""
+    + _STYLE
+    + """</style>
 </head>
 <body>
 <main>
-<h1>The server <strong>{server}</strong> is serving you <strong>{service}</strong>.</h1>
+<h1>The server <strong>$server</strong> is serving you <strong>$service</strong>.</h1>
 <dl>
-<div><dt>Service</dt><dd>{service}</dd></div>
-<div><dt>Server</dt><dd>{server}</dd></div>
-<div><dt>Epoch</dt><dd>{setting.epoch}</dd></div>
-<div><dt>Address</dt><dd>{where}</dd></div>
+<div><dt>Service</dt><dd>$service</dd></div>
+<div><dt>Server</dt><dd>$server</dd></div>
+<div><dt>Epoch</dt><dd>$epoch</dd></div>
+<div><dt>Address</dt><dd>$where</dd></div>
 </dl>
 <p><em>A locum stands in for a colleague who falls ill.</em> Locum is a high-availability cluster that configures itself:
 servers say what they can run, choose their own stand-ins by live load, watch each other, take over, and hand back. Nobody
@@ -69,3 +70,11 @@ writes a failover plan.</p>
 </body>
 </html>
 """
+)
+"""What the demo stores as the service's file; $service, $server, $epoch and $where are filled in."""
+
+
+def page(setting: Setting, template: str = TEMPLATE) -> str:
+    """The whole page.  Everything that was given from outside is escaped."""
+    told = {"service": escape(setting.service), "server": escape(setting.server), "epoch": setting.epoch, "where": escape(setting.where)}
+    return Template(template).safe_substitute(told)

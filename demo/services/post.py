@@ -12,9 +12,11 @@ from pathlib import Path
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from demo.services.maildir import deliver, folder_name
-from demo.services.program import BACKLOG, Setting
+from demo.services.program import BACKLOG, DoorError, Setting
 
 DOMAIN = "demo.locum.test"
+"""For whose mailboxes mail is taken, unless a file says another."""
+
 SIZE_LIMIT = 10 * 1024 * 1024
 """Bytes of one mail; RFC 1870."""
 
@@ -23,6 +25,20 @@ RECIPIENT_LIMIT = 100
 
 IDLE_S = 60.0
 """A client that says nothing for this long is cut off."""
+
+
+def domain(file: str | None) -> str:
+    """The first line of the file.  Raises DoorError if that cannot be used."""
+    if file is None:
+        return DOMAIN
+    try:
+        with open(file, encoding="ascii") as lines:
+            found = lines.readline().strip().lower()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DoorError(f"{file}: cannot be read ({error}): write a domain there") from error
+    if not found or any(letter not in "abcdefghijklmnopqrstuvwxyz0123456789.-" for letter in found):
+        raise DoorError(f"{file}: has no domain in its first line: write one there, as demo.locum.test")
+    return found
 
 
 class Door(SMTP):
@@ -38,15 +54,16 @@ class Reception:
         assert setting.root is not None
         self._setting = setting
         self._root = setting.root
+        self._domain = domain(setting.files)
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """Any mailbox of the demo's domain, and the bare postmaster of RFC 5321 section 4.5.1."""
-        mailbox, _, domain = address.rpartition("@") if address.lower() != "postmaster" else (address, "@", DOMAIN)
-        if not mailbox or domain.lower() != DOMAIN:
-            return f"550 5.1.1 No such mailbox: this server takes mail for @{DOMAIN}"
+        mailbox, _, place = address.rpartition("@") if address.lower() != "postmaster" else (address, "@", self._domain)
+        if not mailbox or place.lower() != self._domain:
+            return f"550 5.1.1 No such mailbox: this server takes mail for @{self._domain}"
         if len(envelope.rcpt_tos) >= RECIPIENT_LIMIT:
             return f"452 4.5.3 Too many recipients: at most {RECIPIENT_LIMIT} at a time"
-        envelope.rcpt_tos.append(f"{mailbox}@{DOMAIN}")
+        envelope.rcpt_tos.append(f"{mailbox}@{self._domain}")
         return "250 2.1.5 Recipient ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
@@ -75,7 +92,7 @@ class Reception:
         lines = (
             f"Return-Path: <{_printable(envelope.mail_from or '')}>",
             f"Received: from {_printable(session.host_name or 'unknown')} ([{address}])",
-            f" by {who.service}.{DOMAIN} (Locum server={who.server} epoch={who.epoch}) with {protocol}; {formatdate(localtime=True)}",
+            f" by {who.service}.{self._domain} (Locum server={who.server} epoch={who.epoch}) with {protocol}; {formatdate(localtime=True)}",
         )
         return "".join(f"{line}\r\n" for line in lines).encode()
 
@@ -97,7 +114,7 @@ async def _receive(setting: Setting, door: socket.socket) -> None:
     def session() -> SMTP:
         return Door(
             reception,
-            hostname=f"{setting.service}.{DOMAIN}",
+            hostname=f"{setting.service}.{domain(setting.files)}",
             ident=setting.greeting,
             data_size_limit=SIZE_LIMIT,
             timeout=IDLE_S,

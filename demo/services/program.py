@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 BACKLOG = 128
 """Connections that the kernel holds for a service that is not accepting yet."""
 
-_FLAGS = ("--address", "--port", "--root")
+_FLAGS = ("--address", "--port", "--root", "--files")
 _STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -46,15 +46,18 @@ class Setting:
     on a greeting line; for HTML they still have to be escaped.
     """
 
-    __slots__ = ("address", "epoch", "port", "root", "server", "service")
+    __slots__ = ("address", "epoch", "files", "port", "root", "server", "service")
 
-    def __init__(self, *, service: str, server: str, epoch: int, address: str, port: int, root: str | None) -> None:
+    def __init__(
+        self, *, service: str, server: str, epoch: int, address: str, port: int, root: str | None, files: str | None = None
+    ) -> None:
         self.service = service
         self.server = server
         self.epoch = epoch
         self.address = address
         self.port = port
         self.root = root
+        self.files = files  # what came by the database of files, on this server
 
     @property
     def where(self) -> str:
@@ -68,7 +71,7 @@ class Setting:
 
 
 def read_setting(arguments: Sequence[str], environment: Mapping[str, str], *, needs_root: bool) -> Setting:
-    """The setting from LOCUM_* and the flags --address, --port and --root, which override.
+    """The setting from LOCUM_* and the flags --address, --port, --root, which override, and --files.
 
     Raises SettingError.
     """
@@ -80,6 +83,7 @@ def read_setting(arguments: Sequence[str], environment: Mapping[str, str], *, ne
         address=_address(*_either("--address", "LOCUM_ADDRESS", flags, environment)),
         port=_number(*_either("--port", "LOCUM_PORT", flags, environment), 1, 65_535),
         root=flags.get("--root"),
+        files=_files(flags.get("--files"), environment),
     )
     if needs_root and setting.root is None:
         raise SettingError("--root: is missing: give the directory in which this service keeps its files")
@@ -276,6 +280,13 @@ def _number(where: str, text: str, low: int, high: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and low <= int(text) <= high):
         raise SettingError(f"{where}: is {text!r}: give a whole number from {low} to {high}")
     return int(text)
+
+
+def _files(path: str | None, environment: Mapping[str, str]) -> str | None:
+    """A path of the service's files, as it is called everywhere, on this server."""
+    if path is not None and not path.startswith("/"):
+        raise SettingError(f"--files: is {path!r}: give it as the service's files name it, as in /srv/www")
+    return None if path is None else os.path.realpath(environment.get("LOCUM_FILES", "") + path)
 
 
 def _address(where: str, text: str) -> str:

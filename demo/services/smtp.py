@@ -1,7 +1,7 @@
-"""The demo's `mail`: `python -m demo.services.smtp --root DIR [--address A] [--port P]`.
+"""The demo's `mail`: `python -m demo.services.smtp --root DIR [--files PATH] [--address A] [--port P]`.
 
-Takes mail for any mailbox @demo.locum.test, each into a Maildir of its own
-below --root.
+Takes mail for any mailbox @demo.locum.test, or of the domain in the service's file
+--files, each into a Maildir of its own below --root.
 """
 
 from __future__ import annotations

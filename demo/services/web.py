@@ -33,7 +33,6 @@ class Site(ThreadingHTTPServer):
         self.socket.close()
         self.socket = door
         self.whoami = json.dumps({"service": setting.service, "server": setting.server, "epoch": setting.epoch}).encode()
-        self.page = page(setting).encode()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news; anything else is one line."""
@@ -64,7 +63,7 @@ class Request(BaseHTTPRequestHandler):
         if path == "/whoami":
             self._answer("application/json", self.server.whoami)
         elif path == "/":
-            self._answer("text/html; charset=utf-8", self.server.page)
+            self._answer("text/html; charset=utf-8", self._page())
         else:
             self._answer_with_file(path)
 
@@ -82,8 +81,17 @@ class Request(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def _page(self) -> bytes:
+        """The page among the service's files as it is now, or the one that came with the program."""
+        setting = self.server.setting
+        file = open_below(setting.files, "index.html")
+        if file is None:
+            return page(setting).encode()
+        with file:
+            return page(setting, file.read().decode(errors="replace")).encode()
+
     def _answer_with_file(self, path: str) -> None:
-        file = open_below(self.server.setting.root, path)
+        file = open_below(self.server.setting.files or self.server.setting.root, path)
         if file is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return

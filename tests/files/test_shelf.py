@@ -9,6 +9,8 @@ from files_made import PAGE, manifest_of, of_text, text_entry, tree_of
 from agent.manifest import Manifest, written
 from agent.shelf import (
     AWAY_GRACE_S,
+    FIRST_VERSION_S,
+    FORGIVEN_S,
     LOOK_EVERY_S,
     SETTLED_S,
     Away,
@@ -133,6 +135,8 @@ def test_until_there_is_a_version_only_the_home_is_a_candidate() -> None:
     email = Server("email")
     assert email.why_not() == "its files are being looked at"
     email.pass_time()
+    assert email.why_not() is None and email.ready() is False, "its home is given some time"
+    email.pass_time(FIRST_VERSION_S)
     assert "http has not stored them yet" in (email.why_not() or "")
     assert isinstance(email.ready(), str)
 
@@ -158,6 +162,27 @@ def test_who_is_neither_looks_but_does_not_stage() -> None:
     email.put(of_text("www", "one"))
     email.pass_time()
     assert email.did(Look) and not email.did(Stage) and email.why_not() is None
+
+
+def test_where_something_stands_already_it_is_not_a_candidate_before_it_is_known_to_be_right() -> None:
+    email = Server("email", tree=tree_of(index="one"))
+    email.pass_time()
+    assert email.why_not() is not None
+    email.put(of_text("www", "one"))
+    email.pass_time()
+    assert email.why_not() is None
+
+
+def test_where_staging_failed_it_is_no_candidate_for_a_while() -> None:
+    email = Server("email", "stand-in")
+    email.put(of_text("www", "one"))
+    email.fails = "no room"
+    email.pass_time()
+    email.be("other")
+    email.pass_time()
+    assert email.why_not() == "no room"
+    email.pass_time(FORGIVEN_S)
+    assert email.why_not() is None
 
 
 def test_a_foreign_file_makes_no_candidate_until_it_is_away() -> None:

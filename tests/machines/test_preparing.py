@@ -19,6 +19,7 @@ from agent.preparing import (
     LookIfShut,
     Preparing,
 )
+from agent.shelf import Restaged
 from agent.takeover import Moved, ToHistory
 from bus.messages import Happened
 from bus.step import Tick
@@ -203,3 +204,40 @@ def test_standby_of_a_server_that_moved_is_made_anew() -> None:
     secondary = Secondary(msgspec.structs.replace(HOT, on_move="keep"))
     secondary.standby(7, definition=secondary.machine._definition)
     assert not said(secondary.step(Moved("192.0.2.9")), channel.EndStandby)
+
+
+# -- with files (P4)
+
+WITH_FILES = msgspec.structs.replace(WWW, files=("/srv/www",))
+
+
+def test_with_files_it_is_not_warm_before_they_are_here() -> None:
+    secondary = Secondary(WITH_FILES)
+    assert said(secondary.first, Examine) and secondary.machine.readiness == "preparing"
+    secondary.step(Examined("www", "in the way", of_files=True))
+    assert secondary.machine.readiness == "preparing"
+    assert secondary.machine.trouble is None, "the shelf says so itself, and when it is over"
+    assert said(secondary.wait(SHORTEST_PAUSE_S), Examine)
+    secondary.step(Examined("www", None))
+    assert secondary.machine.readiness == "warm"
+
+
+def test_when_its_files_change_it_is_prepared_anew_and_a_hot_one_started_anew() -> None:
+    definition = msgspec.structs.replace(HOT, files=("/srv/www",))
+    secondary = Secondary(definition)
+    assert not said(secondary.first, channel.Prepare)
+    assert said(secondary.step(Examined("www", None)), channel.Prepare)
+    secondary.standby(11, definition=definition)
+    (looks,) = said(secondary.wait(SHUT_EVERY_S), LookIfShut)
+    secondary.step(Looked(looks.definition.name, True))
+    assert secondary.machine.readiness == "hot"
+    actions = secondary.step(Restaged("www"))
+    assert said(actions, channel.EndStandby) and said(actions, Examine)
+    assert secondary.machine.readiness == "preparing"
+    secondary.standby(None)
+    assert said(secondary.step(Examined("www", None)), channel.Prepare)
+
+
+def test_files_that_change_where_it_does_not_stand_in_are_nothing_to_it() -> None:
+    secondary = Secondary(WITH_FILES, holder=None)
+    assert secondary.step(Restaged("www")) == []

@@ -98,6 +98,7 @@ class SmallCluster:
         self.trust = directory / "trust.toml"
         self.trust.write_text(f'[servers]\n{trusted}[operators]\noperator = "{self._public("operator")}"\n')
         self.files_url: str | None = None
+        self.has_door = False  # of the SDS's store, to the files
         self.dns = ""  # the section [dns] of every agent's file
         self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(names, 11)}
 
@@ -113,7 +114,7 @@ class SmallCluster:
         values = {"cluster": "small", "address": self.sds_address, "state_dir": str(self.directory / "sds")}
         values |= {"key_file": str(self.key("sds")), "trust_file": str(self.trust)} | changed
         text = "".join(f"{key} = {toml(value)}\n" for key, value in values.items())
-        if self.files_url is not None:
+        if self.has_door:
             text += f"[files]\naddress = {toml(self.sds_address)}\npassword_file = {toml(str(self.directory / 'files.password'))}\n"
         return self._write("sds", text)
 
@@ -160,12 +161,13 @@ class SmallCluster:
         self.parts.append(Part("names", words, log, program="demo.nameserver"))
         self.name_server = address
 
-    def begin_files(self) -> None:
-        """Services' files are kept in the store of the SDS, for agents that are started from now on."""
+    def begin_files(self, url: str | None = None, password: str = "secret-of-the-small-cluster") -> None:
+        """Services' files are kept there, or in the store of the SDS; for parts that are started from now on."""
         secret = self.directory / "files.password"
         secret.touch(mode=0o600)
-        secret.write_text("secret-of-the-small-cluster")
-        self.files_url = f"redis://files@{self.sds_address}:6379/0"
+        secret.write_text(password)
+        self.files_url = url or f"redis://files@{self.sds_address}:6379/0"
+        self.has_door = url is None
 
     def root(self, server: str) -> Path:
         """Below which the services' files lie on this server."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from sds.rows import Row, StoreError
 from sds.store import Store
-from sds.valkey import Valkey, _binary
+from sds.valkey import Door, Valkey, _binary, _free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -26,8 +27,8 @@ class Embedded(Valkey):
 
     made: ClassVar[list[Embedded]] = []
 
-    def __init__(self, state_dir: Path) -> None:
-        super().__init__(state_dir)
+    def __init__(self, state_dir: Path, door: Door | None = None) -> None:
+        super().__init__(state_dir, door)
         self.made.append(self)
 
 
@@ -249,3 +250,61 @@ def test_any_other_death_at_start_is_one_clear_line(state) -> None:
 
 def test_the_binary_is_there() -> None:
     assert os.access(_binary(), os.X_OK)
+
+
+# -- a door for those who want files (P4)
+
+
+def with_door(state: Path, port: int = 0, password: str = "secret") -> Embedded:
+    return Embedded(state, Door("demo", "127.0.0.1", port or _free_port(), password))
+
+
+def test_with_a_door_nobody_comes_in_without_a_password_and_the_data_is_the_same(state: Path) -> None:
+    plain = Embedded(state)
+    plain.start()
+    row = written(plain, state)
+    plain.stop()
+    valkey = with_door(state)
+    valkey.start(within_s=30)
+    assert found(valkey, state) == (row,)
+    for url in (f"unix://{state}/store/valkey.sock", f"redis://127.0.0.1:{valkey._door.port}/0"):  # type: ignore[union-attr]
+        with pytest.raises(StoreError, match="wants a password"):
+            Store(url, "demo", state / "h.json", 10, 10).load()
+
+
+def test_a_server_that_was_left_behind_is_adopted_only_if_it_has_the_same_door(state: Path) -> None:
+    first = with_door(state)
+    first.start(within_s=30)
+    pid, door = first.pid, first._door
+    assert door is not None
+    os.close(first._lock)  # as if its parent had died
+    first._lock = -1
+    Embedded.made.remove(first)
+    same = Embedded(state, door)
+    same.start(within_s=30)
+    assert same.adopted and same.pid == pid
+    assert found(same, state) == ()
+    os.close(same._lock)
+    same._lock = -1
+    Embedded.made.remove(same)
+    other = with_door(state, door.port, "another password")
+    other.start(within_s=30)
+    assert not other.adopted and not Path(f"/proc/{pid}/exe").exists()
+    first._child.wait() if first._child else None
+
+
+def test_a_path_too_long_for_a_socket_has_the_sds_come_in_by_the_door(state: Path) -> None:
+    deep = state / ("d" * 60) / ("e" * 60)
+    valkey = with_door(deep)
+    valkey.start(within_s=30)
+    assert valkey.url.startswith("redis://sds:")
+    row = written(valkey, deep)
+    assert found(valkey, deep) == (row,)
+
+
+def test_a_door_that_is_taken_is_one_line_with_the_keys(state: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(StoreError, match=r"files\.address and files\.port"):
+            with_door(state, taken.getsockname()[1]).start(within_s=30)
