@@ -176,6 +176,12 @@ def test_an_operator_logs_in_sees_what_it_will_do_and_does_it(monitor: FakeMonit
     expect(page.get_by_role("button", name="kill http")).to_have_count(0)
 
 
+def test_a_link_that_was_used_asks_for_the_password(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(f"{monitor.url}?link=used"))
+    expect(page.get_by_role("dialog")).to_contain_text("That link was used before")
+    assert page.url == monitor.url
+
+
 def test_it_fits_a_phone_a_desk_and_a_wall(monitor: FakeMonitor, look: Look) -> None:
     monitor.operator = True
     for width in (360, 768, 1280, 1920):

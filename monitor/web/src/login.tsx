@@ -7,12 +7,14 @@ import { line, login } from "./requests";
 import type { Session } from "./state";
 
 interface LoginShown {
+  /** Why it was opened unasked; empty if it was not. */
+  readonly why: string;
   readonly session: Session | null;
   readonly loggedIn: (session: Session) => void;
   readonly close: () => void;
 }
 
-export function LoginDialog({ session, loggedIn, close }: LoginShown): JSX.Element {
+export function LoginDialog({ why, session, loggedIn, close }: LoginShown): JSX.Element {
   const [password, setPassword] = useState("");
   const [failure, setFailure] = useState("");
   const submit = (submitted: SubmitEvent): void => {
@@ -22,6 +24,7 @@ export function LoginDialog({ session, loggedIn, close }: LoginShown): JSX.Eleme
   };
   return (
     <Dialog title="Log in as operator" close={close}>
+      {why !== "" && <p class="failure">{why}</p>}
       <form onSubmit={submit}>
         <label>
           <span>Password</span>

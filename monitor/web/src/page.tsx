@@ -26,12 +26,12 @@ import { Banners, Top } from "./top";
 import { WhatIf } from "./whatif";
 import { WishDialog } from "./wishing";
 
-type Opened = { kind: "login" } | { kind: "wish"; wish: Wish } | { kind: "sequence"; event: string };
+type Opened = { kind: "login"; why?: string } | { kind: "wish"; wish: Wish } | { kind: "sequence"; event: string };
 
 function Page(): JSX.Element {
   const [view, setView] = useState<View>(NOTHING);
   const [session, setSession] = useSession(view);
-  const [opened, open] = useState<Opened | null>(null);
+  const [opened, open] = useState<Opened | null>(usedLink);
   const [zone, setZone] = useState(OWN_ZONE);
   useEffect(() => follow(setView), []);
   useTitle(view);
@@ -91,6 +91,13 @@ function Waiting({ view }: { view: View }): JSX.Element {
   );
 }
 
+/** A link to log in works once: who comes by a used one is asked for the password instead. */
+function usedLink(): Opened | null {
+  if (new URLSearchParams(window.location.search).get("link") !== "used") return null;
+  window.history.replaceState(null, "", window.location.pathname);
+  return { kind: "login", why: "That link was used before, or is too old." };
+}
+
 interface DialogsShown {
   readonly opened: Opened | null;
   readonly close: () => void;
@@ -106,7 +113,7 @@ function Dialogs({ opened, close, session, setSession, ready }: DialogsShown): J
       setSession(fresh);
       close();
     };
-    return <LoginDialog session={session} loggedIn={loggedIn} close={close} />;
+    return <LoginDialog why={opened.why ?? ""} session={session} loggedIn={loggedIn} close={close} />;
   }
   if (opened.kind === "sequence") return <SequenceDialog key={opened.event} event={opened.event} close={close} />;
   return ready ? <WishDialog wish={opened.wish} close={close} /> : null;

@@ -163,11 +163,25 @@ function at(point: Point): string {
   return `${point.x.toFixed(1)} ${point.y.toFixed(1)}`;
 }
 
-/** The way of a service from one card to another: over a row's top, or straight across rows. */
+/** The way of a service from one card to another: over a row's top, beside a column, or across. */
 export function arc(from: Box, to: Box): { path: string; top: Point } {
+  const above = { x: to.left + to.width / 2, y: to.top - 16 };
+  if (Math.abs(from.left - to.left) < 8) {
+    const [start, end] = [beside(from), beside(to)];
+    const bow = start.x + 40;
+    return { path: curve(start, { x: bow, y: start.y }, { x: bow, y: end.y }, end), top: above };
+  }
   const [start, end] = [{ x: from.left + from.width / 2, y: from.top }, { x: to.left + to.width / 2, y: to.top }];
   const level = Math.abs(start.y - end.y) < 8;
   const lift = level ? Math.min(start.y, end.y) - 40 : (start.y + end.y) / 2;
-  const path = `M${at(start)}C${at({ x: start.x, y: lift })} ${at({ x: end.x, y: lift })} ${at(end)}`;
-  return { path, top: { x: (start.x + end.x) / 2, y: level ? Math.min(start.y, end.y) - 30 : lift } };
+  const path = curve(start, { x: start.x, y: lift }, { x: end.x, y: lift }, end);
+  return { path, top: level ? { x: (start.x + end.x) / 2, y: start.y - 30 } : above };
+}
+
+function beside(box: Box): Point {
+  return { x: box.left + box.width, y: box.top + box.height / 2 };
+}
+
+function curve(start: Point, one: Point, other: Point, end: Point): string {
+  return `M${at(start)}C${at(one)} ${at(other)} ${at(end)}`;
 }

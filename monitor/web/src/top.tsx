@@ -62,10 +62,10 @@ function ThemeChoice(): JSX.Element {
   return (
     <label class="theme">
       <span class="unseen">Colours</span>
-      <select value={theme} onChange={(changed) => pick(changed.currentTarget.value as Theme)}>
+      <select aria-label="Colours" value={theme} onChange={(changed) => pick(changed.currentTarget.value as Theme)}>
         {THEMES.map((name) => (
           <option key={name} value={name}>
-            {name === "auto" ? "light or dark" : name}
+            {name}
           </option>
         ))}
       </select>
@@ -103,7 +103,7 @@ export function Banners({ view }: { view: View }): JSX.Element {
       {view.link === "lost" && <LostMonitor since_s={now - (view.lost_at ?? now)} />}
       {view.state !== null && view.link === "live" && <LostSds state={view.state} now={now + view.offset_s} />}
       {view.link === "live" &&
-        view.state?.head.alarms.map((alarm) => (
+        unsaid(view.state).map((alarm) => (
           <p key={alarm.text} class={`banner is-${alarm.level}`} role={alarm.level === "alarm" ? "alert" : "status"}>
             <Mark sign={alarm.level} />
             {alarm.text}
@@ -111,6 +111,13 @@ export function Banners({ view }: { view: View }): JSX.Element {
         ))}
     </div>
   );
+}
+
+/** What the verdict beside the title does not say already; an alarm is worth saying twice. */
+function unsaid(state: Snapshot | null): readonly Remark[] {
+  if (state === null) return [];
+  const { alarms, verdict } = state.head;
+  return alarms.filter((alarm) => alarm.level === "alarm" || alarm.text !== verdict.text);
 }
 
 function LostMonitor({ since_s }: { since_s: number }): JSX.Element {
@@ -131,7 +138,7 @@ function LostSds({ state, now }: { state: Snapshot; now: number }): JSX.Element 
     <p class="banner is-lost" id="lost-sds">
       <Mark sign="silent" />
       <span>
-        <b role="alert">The monitor hears nothing of the SDS.</b> Services go on; nobody can take over.{" "}
+        <b role="alert">The monitor hears nothing of the SDS.</b>{" "}
         {heard_at === null ? "It has not heard of it yet." : `What is below is ${span(Math.max(0, Math.round(now - heard_at)))} old.`}
       </span>
     </p>
