@@ -241,7 +241,30 @@ class SdsConfig(_Section, frozen=True, kw_only=True):
     joiners: JoinerSettings | None = None
 
 
-Config = TypeVar("Config", AgentConfig, SdsConfig)
+class MonitorConfig(_Section, frozen=True, kw_only=True):
+    """What `locum monitor --config` reads (P3)."""
+
+    cluster: Name
+    name: Name = "monitor"  # of the viewer, in the trust file
+    address: str = "127.0.0.1"
+    port: Port = 8080
+    state_dir: str
+    key_file: str  # the viewer's
+    operator: Name = "operator"  # in whose name orders are given
+    operator_key_file: str | None = None  # none: the page gives no orders
+    password_hash: str | None = None  # none: only a one-time link logs in
+    names: tuple[str, ...] = ()  # host names by which browsers may ask for the page, besides addresses and localhost
+    https: bool = False  # a proxy before it speaks TLS: cookies are for TLS alone
+    browsers: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500  # at once, at most
+    session_s: Annotated[float, msgspec.Meta(ge=60, le=2_592_000)] = 43_200.0  # of a login
+    demo_control: str | None = None  # the control socket of the demo whose parts the page may kill
+    sds: SdsAddress
+
+
+Config = TypeVar("Config", AgentConfig, SdsConfig, MonitorConfig)
+
+PASSWORD_HASH = re.compile(r"scrypt\$\d{1,2}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9_-]{16,}\$[A-Za-z0-9_-]{32,}")
+"""What `locum monitor --hash-password` prints: the cost as a power of two, block size, lanes, salt and hash."""
 
 
 def parse(text: str, kind: type[Config], filename: str) -> Config:
@@ -260,8 +283,11 @@ def parse(text: str, kind: type[Config], filename: str) -> Config:
     return config
 
 
-def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
+def _check(config: AgentConfig | SdsConfig | MonitorConfig, filename: str) -> None:
     """The relations between settings that types cannot hold."""
+    if isinstance(config, MonitorConfig):
+        _check_monitor(config, filename)
+        return
     _check_addresses(config, filename)
     if isinstance(config, SdsConfig):
         if config.port == config.updates_port:
@@ -303,6 +329,20 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
         raise ConfigError(f"{filename}: peer_port: the SDS has this address and port: choose another")
 
 
+def _check_monitor(config: MonitorConfig, filename: str) -> None:
+    if literal(config.address) is None:
+        raise ConfigError(f'{filename}: address: "{config.address}" is no address: write 127.0.0.1, 192.0.2.10, or "::" for all')
+    if config.sds.address is None:
+        raise ConfigError(f"{filename}: sds.address: is missing: the monitor does not look for it by DNS, so write the SDS's address")
+    if config.password_hash is not None and not PASSWORD_HASH.fullmatch(config.password_hash):
+        raise ConfigError(f"{filename}: password_hash: is no hash of ours: have one made by locum monitor --hash-password")
+    if config.password_hash is not None and config.operator_key_file is None:
+        raise ConfigError(f"{filename}: operator_key_file: is missing: who logs in gives orders by that key; or drop password_hash")
+    for name in config.names:
+        if not is_domain(name):
+            raise ConfigError(f'{filename}: names: "{name}" is no host name: write it without scheme and port, as in locum.shop.example')
+
+
 def _check_addresses(config: AgentConfig | SdsConfig, filename: str) -> None:
     """Every address that has to be one is one."""
     if isinstance(config, SdsConfig):
@@ -342,7 +382,7 @@ def _explain(error: str, kind: type[msgspec.Struct]) -> str:
 
 
 def _known_keys(kind: type[msgspec.Struct]) -> list[str]:
-    nested: tuple[type[msgspec.Struct], ...] = (
-        (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else (JoinerSettings, DnsSettings)
-    )
+    nested: tuple[type[msgspec.Struct], ...] = (JoinerSettings, DnsSettings)
+    if kind is not SdsConfig:
+        nested = (SdsAddress, DnsSettings, ServiceSection) if kind is AgentConfig else (SdsAddress,)
     return [field for struct in (kind, *nested) for field in struct.__struct_fields__]

@@ -10,8 +10,8 @@ import click
 
 from agent.finding import NameServer, NotFoundError, Place, find
 from bus.messages import StatusRequest
+from bus.question import Sds, Silence, ask
 from cli.outcome import Unreachable
-from cli.question import Sds, Silence, ask
 
 TRY_S = 1.5
 """Where several places are named, one that says nothing for so long is passed over."""

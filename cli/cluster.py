@@ -20,8 +20,8 @@ import click
 from bus import keys
 from bus.config import AgentConfig, ConfigError, SdsConfig, is_domain, parse
 from bus.messages import Message, Rejection
+from bus.question import Sds, Silence, ask
 from cli.outcome import Misconfigured, Refused, Unreachable
-from cli.question import Sds, Silence, ask
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Answer = TypeVar("Answer", bound=Message)

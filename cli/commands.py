@@ -24,6 +24,7 @@ _COMMANDS = {
     "revoke": "cli.leave",
     "sds": "cli.parts",
     "agent": "cli.parts",
+    "monitor": "cli.parts",
     "test": "cli.suite",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,12 +18,13 @@ _part = click.argument("part", type=click.Choice(PARTS), metavar="PART")
 @click.group(invoke_without_command=True)
 @click.option("--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Keep keys, settings, data and logs there.")
 @click.option("--story", is_flag=True, help="Play section 2 of the paper, check each step from outside, and end.")
+@click.option("--monitor-port", type=click.IntRange(1, 65_535), metavar="PORT", help="Of the page in the browser.  [default: 8080]")
 @click.pass_context
-def demo(context: click.Context, state: Path | None, story: bool) -> int | None:
+def demo(context: click.Context, state: Path | None, story: bool, monitor_port: int | None) -> int | None:
     """Start the paper's cluster on this machine; Ctrl-C ends it.
 
     Three servers, http, ftp and email, run www, ftp and mail for one another,
-    with an SDS and a name server.  No root is needed.  Its state is kept, by
+    with an SDS, a name server and a page in the browser.  No root is needed.  Its state is kept, by
     default below $XDG_STATE_HOME: a second start remembers the cluster.
 
     \b
@@ -39,15 +41,20 @@ def demo(context: click.Context, state: Path | None, story: bool) -> int | None:
       dig @127.0.1.14 -p 10053 www.demo.locum.test
     """
     if context.invoked_subcommand is not None:
-        if state is not None or story:
-            raise click.UsageError("--state and --story are for starting a demo; the running one is found by itself")
+        if state is not None or story or monitor_port is not None:
+            raise click.UsageError("--state, --story and --monitor-port are for starting a demo; the running one is found by itself")
         return None
     from demo import cluster
     from demo import story as play
     from demo.state import default_directory
 
+    if story and monitor_port is not None:
+        raise click.UsageError("--monitor-port: a story has no page")
     try:
-        return play.main(state) if story else cluster.main(state or default_directory())
+        if story:
+            return play.main(state)
+        kind = cluster.Demo if monitor_port is None else partial(cluster.Demo, monitor_port=monitor_port)
+        return cluster.main(state or default_directory(), kind)
     except cluster.CannotStart as error:
         raise Refused(str(error)) from None
 

@@ -10,10 +10,10 @@ import msgspec
 from bus import explaining
 from bus.explaining import Explanation
 from bus.messages import History, HistoryRequest, Status, StatusRequest
+from bus.question import Sds
 from cli.cluster import answer, finds_cluster
 from cli.events import clock_of, written
 from cli.outcome import Refused
-from cli.question import Sds
 
 _EVENTS = 500
 """Of the service, the newest: its last change of holder is among them, unless much has been refused since."""

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from bus.messages import History, HistoryRequest
+from bus.question import Sds
 from bus.timeline import concerns
 from cli.cluster import answer, finds_cluster
 from cli.events import written
-from cli.question import Sds
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 

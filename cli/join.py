@@ -16,11 +16,11 @@ from bus.addresses import own_address
 from bus.config import AgentConfig, ConfigError, parse
 from bus.keys import Secret
 from bus.messages import Join, Joined, Rejection
+from bus.question import Sds, Silence, ask
 from bus.token import JoinToken
 from cli import unit as units
 from cli.joining import Files, JoiningError, agent_settings, directory, person_settings, put
 from cli.outcome import Misconfigured, Refused, Unreachable
-from cli.question import Sds, Silence, ask
 from cli.token import NAME, ServerName
 
 SETTINGS = "/etc/locum/agent.toml"

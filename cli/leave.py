@@ -11,11 +11,11 @@ import click
 from bus import keys
 from bus.config import AgentConfig, ConfigError, parse
 from bus.messages import Accepted, Leave, Leaving, Revoke
+from bus.question import Sds
 from cli.cluster import answer, find, finds_cluster, of_agent
 from cli.cluster import options as cluster_options
 from cli.join import SETTINGS
 from cli.outcome import Misconfigured, Refused
-from cli.question import Sds
 from cli.unit import UNIT
 
 _AGAIN_S = 0.5

@@ -8,10 +8,10 @@ import click
 import msgspec
 
 from bus.messages import Accepted, Order
+from bus.question import Sds
 from bus.values import Name
 from cli.cluster import answer, finds_cluster
 from cli.outcome import Refused
-from cli.question import Sds
 
 
 class NameType(click.ParamType[str]):

@@ -9,9 +9,9 @@ import time
 import click
 
 from bus.messages import Status, StatusRequest
+from bus.question import Sds
 from cli.cluster import answer, finds_cluster
 from cli.outcome import Unreachable
-from cli.question import Sds
 from cli.table import page
 
 _WATCH_S = 1.0

@@ -12,9 +12,9 @@ import click
 from bus import token as tokens
 from bus.keys import Secret
 from bus.messages import Issued, TokenRequest
+from bus.question import Sds
 from cli.cluster import answer, finds_cluster
 from cli.outcome import Refused
-from cli.question import Sds
 
 ROLES = ("server", "operator", "viewer")
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

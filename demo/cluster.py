@@ -18,12 +18,14 @@ from functools import partial
 from pathlib import Path
 
 from bus import keys
+from bus.config import ConfigError, MonitorConfig, parse
 from bus.messages import History, HistoryRequest, Status, StatusRequest
-from cli.question import Sds, Silence, ask_meanwhile
+from bus.question import Sds, Silence, ask_meanwhile
 from demo import control, layout, ports, presence, processes
 from demo.news import News, lacking, ready
 from demo.parts import Household, Part, Refused, ServerPart, StorePart, clock, locum
 from demo.state import State, StateError
+from monitor.becoming import address, login_link
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_S = 0.4  # between two questions to the SDS
@@ -47,8 +49,9 @@ def say(text: str) -> None:
 class Demo:
     """One run of the demo, from the claimed addresses to the last process gone."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, monitor_port: int = layout.MONITOR.port) -> None:
         self.state = state
+        self.page = layout.MONITOR._replace(port=monitor_port)
         self.mark = str(state.directory)
         self.household = Household([*self._parts(), self._store()], say)
         self.parts = self.household.parts
@@ -67,11 +70,16 @@ class Demo:
             Part("dns", nameserver, layout.DNS, self.state.log("dns"), self.mark),
             Part("sds", locum("sds", self.state.settings("sds")), layout.SDS, self.state.log("sds"), self.mark),
             *(self._server(server) for server in layout.SERVERS),
+            self._monitor(),
         ]
 
     def _server(self, server: layout.Server) -> Part:
         argv, log = locum("agent", self.state.settings(server.name)), self.state.log(server.name)
         return ServerPart(server.name, argv, server.peers, log, self.mark, self.state.load(server.name))
+
+    def _monitor(self) -> Part:
+        argv = (*locum("monitor", self.state.settings("monitor")), "--port", str(self.page.port))
+        return Part("monitor", argv, self.page, self.state.log("monitor"), self.mark)
 
     def _store(self) -> Part:
         return StorePart("store", (), layout.SDS, self.state.log("sds"), self.mark)
@@ -107,7 +115,25 @@ class Demo:
 
     async def go_on(self) -> None:
         """With name server and SDS up: start the servers, and tell what happens until the end."""
-        await asyncio.gather(self._tell(), self.start_servers())
+        await asyncio.gather(self._tell(), self._start_all())
+
+    async def _start_all(self) -> None:
+        await self.start_servers()
+        await self._start_page()
+
+    async def _start_page(self) -> None:
+        """The page comes last, and is not needed: if it cannot be had, that is said, and the cluster goes on."""
+        who = ports.holder(self.page) if ports.is_taken(self.page) else None
+        if who is not None:
+            by = f" by {who}" if who else ""
+            say(f"no page: {self.page} is taken{by}: ./locum demo --monitor-port 8090 gives it another port")
+            return
+        try:
+            await self._start("monitor")
+            config = parse(self.state.settings("monitor").read_text(encoding="utf-8"), MonitorConfig, str(self.state.settings("monitor")))
+            say(f"  page  {address(config, self.page.port)}    log in once: {login_link(config, self.page.port)}")
+        except (Refused, ConfigError, OSError) as error:
+            say(f"no page: {error}")
 
     async def start_servers(self) -> None:
         """HTTP comes last, when the others back each other: its two candidates are then equal, as in Fig. 2a (P23)."""

@@ -15,6 +15,9 @@ OPERATOR = "operator"
 SDS = Endpoint("127.0.1.10", 5750)
 SDS_UPDATES = Endpoint("127.0.1.10", 5751)
 DNS = Endpoint("127.0.1.14", 10053)
+MONITOR = Endpoint("127.0.0.1", 8080)
+"""Where the page is; the one endpoint that may be changed, since others like that port too."""
+
 PEER_PORT = 5760
 TSIG_KEY = "locum."
 

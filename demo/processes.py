@@ -25,8 +25,15 @@ MARK = "LOCUM_DEMO"
 PART = "LOCUM_DEMO_PART"
 """In the environment of every process of a demo: the part it was started for."""
 
-_MODULES = {"agent.guard": "guard", "agent.runner": "runner", "agent.tether": "tether", "sds.server": "sds", "demo.nameserver": "dns"}
-_COMMANDS = {"agent": "tether", "sds": "sds"}
+_MODULES = {
+    "agent.guard": "guard",
+    "agent.runner": "runner",
+    "agent.tether": "tether",
+    "sds.server": "sds",
+    "demo.nameserver": "dns",
+    "monitor": "monitor",
+}
+_COMMANDS = {"agent": "tether", "sds": "sds", "monitor": "monitor"}
 _STORES = ("valkey-server", "redis-server")
 
 

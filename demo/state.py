@@ -28,10 +28,11 @@ from pathlib import Path
 from bus import keys
 from bus.config import ConfigError
 from demo import layout
+from demo.presence import control_path
 from demo.processes import MARK
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-KEY_NAMES = ("sds", *(server.name for server in layout.SERVERS), layout.OPERATOR)
+KEY_NAMES = ("sds", *(server.name for server in layout.SERVERS), layout.OPERATOR, "monitor")
 
 
 class StateError(Exception):
@@ -102,7 +103,14 @@ class State:
             raise StateError(f"{error.filename}: {error.strerror}: mend it, or name another place with --state") from None
 
     def _furnish(self) -> list[str]:
-        for directory in (self.keys, self.logs, self.zone.parent, self.directory / "sds", self.directory / "load"):
+        for directory in (
+            self.keys,
+            self.logs,
+            self.zone.parent,
+            self.directory / "sds",
+            self.directory / "monitor",
+            self.directory / "load",
+        ):
             directory.mkdir(exist_ok=True, mode=0o700)
         for server in layout.SERVERS:
             (self.directory / server.name).mkdir(exist_ok=True, mode=0o700)
@@ -115,6 +123,8 @@ class State:
         lines = [_settle(self.trust, self._trust, [self._public(name) for name in KEY_NAMES], "names a key that is no longer there")]
         elsewhere = "is of an earlier version, or names a directory or a Python that is no longer in use"
         lines.append(_settle(self.settings("sds"), self._sds_settings, [str(self.trust)], elsewhere))
+        needs = [str(self.key("monitor")), str(control_path(self.directory))]
+        lines.append(_settle(self.settings("monitor"), self._monitor_settings, needs, elsewhere))
         for server in layout.SERVERS:
             needs = [str(self.key(server.name)), sys.executable, str(CHECKOUT), str(self.load(server.name))]
             lines.append(_settle(self.settings(server.name), partial(self._agent_settings, server), needs, elsewhere))
@@ -129,7 +139,7 @@ class State:
             "# Whose public key is whose (Z85).  Nobody else is listened to.\n\n"
             f"[servers]\n{servers}\n"
             f'[operators]  # may also give orders\n{layout.OPERATOR} = "{self._public(layout.OPERATOR)}"\n\n'
-            f'[viewers]\n\n[sds]\nsds = "{self._public("sds")}"\n'
+            f'[viewers]\nmonitor = "{self._public("monitor")}"\n\n[sds]\nsds = "{self._public("sds")}"\n'
         )
 
     def _sds_settings(self) -> str:
@@ -151,6 +161,26 @@ joiners.dns.port = {layout.DNS.port}
 joiners.dns.zone = "{layout.ZONE}"
 joiners.dns.key_name = "{layout.TSIG_KEY}"
 joiners.dns.key_secret_file = {json.dumps(str(self.tsig_secret))}
+"""
+
+    def _monitor_settings(self) -> str:
+        return f"""# The monitor of the demo: the page in the browser (P3).
+
+cluster = "{layout.CLUSTER}"
+name = "monitor"
+address = "{layout.MONITOR.address}"
+port = {layout.MONITOR.port}   # or another, by "locum demo --monitor-port"
+state_dir = {_toml(str(self.directory / "monitor"))}
+key_file = {_toml(str(self.key("monitor")))}
+operator = "{layout.OPERATOR}"
+operator_key_file = {_toml(str(self.key(layout.OPERATOR)))}   # in whose name the page gives orders
+demo_control = {_toml(str(control_path(self.directory)))}
+
+[sds]
+address = "{layout.SDS.address}"
+port = {layout.SDS.port}
+updates_port = {layout.SDS_UPDATES.port}
+public_key_file = {_toml(str(self.public_key("sds")))}
 """
 
     def _agent_settings(self, server: layout.Server) -> str:

@@ -15,9 +15,9 @@ from typing import IO, Any
 
 from bus.messages import History, HistoryRequest, Status, StatusRequest, TableUpdate
 from bus.polling import wait_any
+from bus.question import Sds, Silence, ask_meanwhile
 from bus.sockets import Subscriber
 from bus.wire import Header
-from cli.question import Sds, Silence, ask_meanwhile
 from demo.layout import SDS_UPDATES
 from demo.state import CHECKOUT
 from demo.telling import Answer

@@ -7,6 +7,7 @@ that `appendfsync always` costs one flush for many grants (R18).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -55,6 +56,8 @@ class Keeper:
         self._dropped = 0
         self._wanted = asyncio.Event()
         self._trouble: str | None = None
+        self.wrote_at: float | None = None
+        """When the store last took a write, by CLOCK_BOOTTIME."""
         self.done: Callable[[Outcome], None] = lambda _: None
 
     # -- what the loop asks
@@ -170,11 +173,18 @@ class Keeper:
         if self._events or self._rows:
             self._wanted.set()
 
+    @property
+    def state(self) -> str:
+        """`good`, or why the store takes no writes."""
+        return self._trouble or "good"
+
     def _report(self, trouble: str | None) -> None:
         if trouble and self._trouble is None:
             self._say(trouble)
         elif trouble is None and self._trouble:
             self._say("the store takes writes again")
+        if trouble is None:
+            self.wrote_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._trouble = trouble
 
 

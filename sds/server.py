@@ -175,7 +175,8 @@ class SdsServer:
     def _hear(self, heard: Heard) -> None:
         header, message = heard.header, heard.message
         if header.part in ("operator", "viewer") and isinstance(message, StatusRequest):
-            self._router.send(heard.connection, Status(status=self._machine.status(self._sds_status(), clock())))
+            status = self._machine.status(self._sds_status(), clock()) | {"store": self._store_status()}
+            self._router.send(heard.connection, Status(status=status))
         elif header.part in ("operator", "viewer") and isinstance(message, HistoryRequest):
             self._ask_history(heard.connection, message)
         elif header.part not in ("guard", "runner"):
@@ -201,7 +202,12 @@ class SdsServer:
         self._step(Received(asker, heard.message))
 
     def _sds_status(self) -> list[dict[str, Any]]:
-        return [{"name": self._config.name, "role": "active", "address": written(self._config.address, self._config.port)}]
+        place, uptime_s = written(self._config.address, self._config.port), round(clock() - self._began_at, 3)
+        return [{"name": self._config.name, "role": "active", "address": place, "uptime_s": uptime_s}]
+
+    def _store_status(self) -> dict[str, Any]:
+        wrote_at = self._keeper.wrote_at
+        return {"state": self._keeper.state, "last_write_s": None if wrote_at is None else round(clock() - wrote_at, 3)}
 
     def _ask_history(self, connection: bytes, question: HistoryRequest) -> None:
         """One question at a time for each who asks: the others it would only have to wait for itself."""

@@ -198,10 +198,6 @@ def test_impossible_orders_are_refused(demo: RunningDemo) -> None:
         assert len(refused.stderr.splitlines()) == (2 if words[0] == "confirm-dead" else 1), "a warning comes before that order"
 
 
-def test_there_is_no_monitor_yet(demo: RunningDemo) -> None:
-    demo.refused("kill", "monitor", "monitor")
-
-
 def test_a_second_demo_is_refused_and_names_the_first(demo: RunningDemo) -> None:
     for state in (str(demo.state), str(demo.state.parent / "other")):
         second = locum("demo", "--state", state)

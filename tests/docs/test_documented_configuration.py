@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from documents import DOCS, blocks, fields, plain, rows, sections
 
-from bus.config import AgentConfig, DnsSettings, JoinerSettings, SdsAddress, SdsConfig, ServiceSection, parse
+from bus.config import AgentConfig, DnsSettings, JoinerSettings, MonitorConfig, SdsAddress, SdsConfig, ServiceSection, parse
 from bus.keys import _SECTIONS, Trust
 from cli.cluster import _OPTIONS
 
 PAGE = (DOCS / "configuration.md").read_text()
-AGENT, SDS = (sections(PAGE, 2)[title] for title in ("The agent's file", "The SDS's file"))
+AGENT, SDS, MONITOR = (sections(PAGE, 2)[title] for title in ("The agent's file", "The SDS's file", "The monitor's file"))
 SECTIONS: dict[type[msgspec.Struct], str] = {
     AgentConfig: AGENT.split("\n### ")[0],
     SdsAddress: sections(AGENT, 3)["[sds] in an agent's file"],
@@ -22,6 +22,7 @@ SECTIONS: dict[type[msgspec.Struct], str] = {
     ServiceSection: sections(AGENT, 3)["[[service]]"],
     SdsConfig: SDS.split("\n### ")[0],
     JoinerSettings: sections(SDS, 3)["[joiners]"],
+    MonitorConfig: MONITOR,
 }
 NOT_KEYS = {(ServiceSection, "home")}
 
@@ -56,6 +57,12 @@ def test_the_sdss_example_is_good_and_complete() -> None:
     example = blocks(SDS, "toml")[0]
     parse(example, SdsConfig, "example")
     assert list(tomllib.loads(example)) == [key for key, *_ in known(SdsConfig)]
+
+
+def test_the_monitors_example_is_good_and_complete() -> None:
+    (example,) = blocks(MONITOR, "toml")
+    parse(example, MonitorConfig, "example")
+    assert list(tomllib.loads(example)) == [key for key, *_ in known(MonitorConfig) if key != "demo_control"]
 
 
 def test_the_examples_are_of_one_cluster() -> None:

@@ -15,7 +15,7 @@ PURE = {
     "sds": "table membership witness case succession clocks complaints moves priority description status naming admission departures",
     "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving nameplate naming "
     "loadlevel hot preparing finishing",
-    "monitor": "state view",
+    "monitor": "state answers changes wording sequence passages whatif verdict holders rows loads tally timeline view pace",
 }
 FILES = [Path(package) / f"{name}.py" for package, names in PURE.items() for name in names.split()]
 
