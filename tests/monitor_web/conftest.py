@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import recorded
+from browsing import Look
 from fake_monitor import FakeMonitor
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -27,8 +28,6 @@ QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 
 PATIENCE_MS = 60_000
 """How long what is awaited may take: a busy machine draws slowly."""
-
-Look = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")

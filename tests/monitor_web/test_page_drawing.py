@@ -6,7 +6,7 @@ import re
 import time
 
 import recorded
-from conftest import Look
+from browsing import Look
 from fake_monitor import PASSWORD, FakeMonitor
 from playwright.sync_api import Page, expect
 from waiting import until
@@ -38,7 +38,7 @@ def test_a_takeover_moves_the_card_is_told_and_is_drawn(monitor: FakeMonitor, lo
     monitor.change(recorded.taken_over(time.time()))
     expect(page.locator(holds("email", "www"))).to_be_visible()
     expect(page.locator(holds("http", "www"))).to_have_count(0)
-    expect(page.locator("[data-passage=www]")).to_contain_text("takeover in 0.4 s")
+    expect(page.locator("[data-passage=www]")).to_contain_text("www: takeover done")
     expect(page.locator("[data-server=http] .state")).to_have_text("silent")
     expect(page.locator(".banner.is-warn")).to_contain_text("http is silent")
     expect(page.locator("[data-service=www]")).to_contain_text("away from home, http")

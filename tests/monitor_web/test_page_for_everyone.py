@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import recorded
-from conftest import Look
+from browsing import Look
 from fake_monitor import FakeMonitor
 from playwright.sync_api import Page, expect
 

@@ -6,7 +6,7 @@ import { type Box, arc } from "./routes";
 import { hue } from "./signs";
 import type { Passage } from "./state";
 import { useSurroundings } from "./surroundings";
-import { span, useNow } from "./times";
+import { useNow } from "./times";
 
 /** How long the way of a movement that is over stays in the picture. */
 const STAYS_S = 12;
@@ -41,14 +41,10 @@ function Movement({ passage, from, to }: { passage: Passage; from: Box; to: Box 
       </svg>
       <Traveller passage={passage} path={path} colour={colour} />
       <span class="caption" style={{ left: `${top.x}px`, top: `${top.y}px` }}>
-        {passage.service}: {said(passage)}
+        {passage.service}: {passage.kind} {passage.state === "done" ? "done" : "..."}
       </span>
     </div>
   );
-}
-
-function said(passage: Passage): string {
-  return passage.ended_at === null ? `${passage.kind} ...` : `${passage.kind} in ${span(passage.ended_at - passage.began_at)}`;
 }
 
 /** The chip on its way, once; not for who wants no motion. */
