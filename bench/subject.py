@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +44,9 @@ def wait_for(what: str, condition: Callable[[], Found | None], within_s: float =
 class Subject:
     """One demo, through all its starts on one state directory."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, options: Sequence[str] = ()) -> None:
         self.state = state
+        self.options = options
         self.output = state.with_suffix(".output")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,7 +56,7 @@ class Subject:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LOCUM_")}
         with self.output.open("ab") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cli.main", "demo", "--state", str(self.state)],
+                [sys.executable, "-P", "-m", "cli.main", "demo", "--state", str(self.state), *self.options],
                 env=environment | {"PYTHONPATH": str(CHECKOUT)},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -87,12 +88,12 @@ class Subject:
     def _everything(self) -> list[Process]:
         return [entry.process for entry in processes.of_state(str(self.state))]
 
-    def order(self, verb: str, part: str) -> None:
+    def order(self, verb: str, part: str, level: float | None = None) -> None:
         """`locum demo VERB PART`, without the time that a command line takes to start."""
         running = presence.running()
         if running is None:
             raise NotSeen("the demo is gone")
-        reply = control.order(running, verb, part)
+        reply = control.order(running, verb, part, level)
         if reply["code"]:
             raise NotSeen(f"demo {verb} {part}: {reply['text']}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-DEMO = ("tests/demo/", "tests/processes/test_single_deaths.py")
+DEMO = ("tests/demo/", "tests/processes/test_single_deaths.py", "tests/monitor_web/test_page_on_demo.py")
 SIMULATION = "tests/simulation/"
 
 

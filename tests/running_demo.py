@@ -52,13 +52,13 @@ def another_demo() -> str:
 class RunningDemo:
     """One `locum demo`, from its start to its end."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *options: str) -> None:
         self.state = state
         self.output = state.parent / f"{state.name}.output"
         self._begin = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as said:
             self.process = subprocess.Popen(
-                command("demo", "--state", str(state)),
+                command("demo", "--state", str(state), *options),
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -209,7 +209,7 @@ def settle_for(timing: str, directory: Path) -> None:
         settings.write_text(settings.read_text().replace('timing = "auto"', f'timing = "{timing}"'))
 
 
-def one_demo(state: Path) -> Iterator[RunningDemo]:
+def one_demo(state: Path, *options: str) -> Iterator[RunningDemo]:
     """A demo that is ready, for a fixture to yield; skips aloud if its addresses are taken.
 
     It has the timing of wide networks: a virtual machine that its host stops
@@ -219,7 +219,7 @@ def one_demo(state: Path) -> Iterator[RunningDemo]:
     if reason:
         pytest.skip(reason)
     settle_for("wan", state)
-    demo = RunningDemo(state)
+    demo = RunningDemo(state, *options)
     try:
         demo.ready()
         yield demo
