@@ -89,7 +89,7 @@ class Duty:
     # -- messages
 
     def receive(self, sender: Peer, message: Message, now: float) -> None:
-        """A message about this service."""
+        """A message about this service.  What follows from its time is for the `tick` after all that waited was heard (R7)."""
         match message:
             case Beat():
                 self._beat(sender, message, now)
@@ -117,7 +117,6 @@ class Duty:
                 self._release_asked(sender, message, now)
             case _:
                 pass
-        self.tick(now)
 
     def _holds(self, epoch: int, grant_id: int | None = None) -> bool:
         held = self.holding
@@ -464,7 +463,7 @@ class Duty:
         self.standing_in.gap(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due; called after every event too, so that nothing waits for its beat."""
+        """Do what is due; called after every line too, and after all messages that came at once, so that nothing waits for its beat."""
         if self.run is Run.FINISHING and now >= self._finishing.stop_at:
             self._tick_finishing(now)
         if self.run is Run.STOPPING and now >= self._kill_at:

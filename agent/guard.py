@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import signal
 import time
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from agent import adoption, channel, scheduling
-from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
+from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost, Several
 from agent.incarnation import exceed, next_incarnation
 from agent.lines import LineError, LineSocket
 from agent.parts import MISCONFIGURED, PART_REFUSED
@@ -33,6 +32,9 @@ AGAIN = 3
 
 OLD_DOOR_S = 5.0
 """So long a guard also listens where it was before (P20): by then every peer has heard of the new address."""
+
+AT_ONCE = 5_000
+"""So many messages of one socket are heard before anybody is judged: more than wait after any pause (R7), yet bounded."""
 
 UNUSED_PEER_S = 60.0
 """A connection to a peer to which nothing was said for so long is closed."""
@@ -77,7 +79,7 @@ class Guard:
         self._lines: dict[str, PeerLine] = {}
         self._connections: dict[tuple[str, int], bytes] = {}
         self._pids: dict[str, int] = {}
-        self._machine = Guarding(config.name, incarnation, secrets.randbits(48), timing, clock())
+        self._machine = Guarding(config.name, incarnation, int.from_bytes(os.urandom(6), "big"), timing, clock())
         self._poller = Poller()
         for thing in (self._router, self._sds, tether.fileno()):
             if thing is not None:
@@ -109,17 +111,18 @@ class Guard:
 
     def _drain(self) -> int | None:
         """Everything that waits is heard before the clock is looked at (R7)."""
-        events: list[Any] = []
-        for connection, header, message in self._router.receive():
+        messages: list[Received] = []
+        for connection, header, message in self._router.receive(AT_ONCE):
             self._connections[header.sender, header.incarnation] = connection
-            events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+            messages.append(Received(Peer(header.sender, header.part, header.incarnation), message))
         dealers = [self._sds] if self._sds else []
         dealers += [line.dealer for line in self._lines.values()]
         for dealer in dealers:
             part = "sds" if dealer is self._sds else "guard"
-            for header, message in dealer.receive():
+            for header, message in dealer.receive(AT_ONCE):
                 if header.part == part:
-                    events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+                    messages.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+        events: list[Any] = [Several(tuple(messages))] if messages else []
         events += self._hear_tether()
         events += self._hear_runner()
         if self._tether.closed:

@@ -8,6 +8,7 @@ SDS that was last heard; a lower SDS is ignored).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -36,6 +37,12 @@ from bus.messages import (
 from bus.step import LONG_AGO, Note, Peer, Received, Send, Tick
 from bus.timeline import Transition
 from bus.values import Hold
+
+
+class Several(msgspec.Struct, frozen=True):
+    """All messages that waited, in order: heard before anybody is judged by any of them (R7)."""
+
+    messages: tuple[Received, ...]
 
 
 class FromRunner(msgspec.Struct, frozen=True):
@@ -131,7 +138,9 @@ class Guarding:
         self._mind_the_gap(now)
         match event:
             case Received():
-                self._receive(event.sender, event.message, now)
+                self._hear((event,), now)
+            case Several():
+                self._hear(event.messages, now)
             case Tick():
                 self._tick(now)
             case FromRunner():
@@ -156,13 +165,22 @@ class Guarding:
 
     # -- messages
 
-    def _receive(self, sender: Peer, message: Message, now: float) -> None:
+    def _hear(self, received: Iterable[Received], now: float) -> None:
+        """Take in all that waits, and only then look who may go on, and who has fallen silent (R7)."""
+        told = [self._receive(event.sender, event.message, now) for event in received]
+        for duty in dict.fromkeys(duty for duty in told if isinstance(duty, Duty)):
+            duty.tick(now)
+        if now >= self._report_at and any(told):
+            self._report(now)
+
+    def _receive(self, sender: Peer, message: Message, now: float) -> Duty | bool:
+        """The duty that was told something; else whether the message was for us."""
         if isinstance(message, FROM_SDS) and sender.part != "sds":
-            return
+            return False
         if sender.part == "sds":
             if sender.incarnation < self._around.knows:
                 self._refused(f"an SDS of incarnation {sender.incarnation} speaks, {self._around.knows} was heard before: not believed")
-                return
+                return False
             if sender.incarnation > self._around.knows:
                 self._around.knows = sender.incarnation
                 self._report_at = now
@@ -175,11 +193,12 @@ class Guarding:
             case Rejection():
                 self._rejected(message)
             case _ if isinstance(message, OF_A_SERVICE):
-                self.duty(message.service).receive(sender, message, now)
+                duty = self.duty(message.service)
+                duty.receive(sender, message, now)
+                return duty
             case _:
                 self._refused(f"{sender.name} sent a {type(message).__name__}, which no guard is told")
-        if now >= self._report_at:
-            self._report(now)
+        return True
 
     def _epochs(self, message: Epochs, now: float) -> None:
         if message.incarnation != self._around.incarnation:

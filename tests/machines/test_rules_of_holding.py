@@ -10,7 +10,7 @@ from parts import LITTLE, TIMING, WITNESS, G, Guard, H, S, acknowledge, guard, r
 
 from agent import channel
 from agent.duty import Run
-from agent.guarding import RunnerLost
+from agent.guarding import RunnerLost, Several
 from bus.messages import (
     Appointment,
     Assignment,
@@ -24,6 +24,7 @@ from bus.messages import (
     Renewed,
     Superseded,
 )
+from bus.step import Received
 from bus.values import ALONE, NOBODY
 
 
@@ -381,3 +382,24 @@ def test_nobody_is_recorded_only_while_the_lease_of_w_runs() -> None:
     actions = renew(holder, holder.wait(TIMING.beat_s)) + holder.wait(TIMING.beat_s)
     assert [message.secondary for message in said(actions, Appointment)][-1] == NOBODY
     assert holder.holding.leases.until("-witness") > holder.now
+
+
+def test_r7_all_that_waited_is_heard_before_the_lease_is_looked_at() -> None:
+    """A guard that is a little late finds two messages: the older earns nothing, the newer does."""
+    holder = backed()
+    beat = said(holder.wait(2 * TIMING.beat_s + LITTLE), KeepAlive)[-1]
+    lease_over = holder.holding.serve_until()
+    holder.now = lease_over + LITTLE
+    assert holder.now - holder.machine.wake_at < H / 2, "late, but by too little to be taken for a gap"
+    older = Received(WITNESS, ReleaseAcknowledged(service="www", epoch=0))
+    actions = holder.machine.step(Several((older, Received(guard("ftp"), acknowledge(beat)))), holder.now)
+    assert not said(actions, channel.Kill) and not holder.holding.lapsed
+    assert holder.holding.serve_until() > holder.now
+
+
+def test_r7_what_waited_too_long_saves_nobody() -> None:
+    holder = backed()
+    beats = said(holder.wait(2 * TIMING.beat_s + LITTLE), KeepAlive)[-2:]
+    holder.now += H
+    actions = holder.machine.step(Several(tuple(Received(guard("ftp"), acknowledge(beat)) for beat in beats)), holder.now)
+    assert said(actions, channel.Kill) and holder.holding.lapsed
