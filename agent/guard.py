@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from agent import adoption, channel, scheduling
-from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost, Several
+from agent.doors import Wanted
+from agent.gate import Gate, Table, remove_left
+from agent.guarding import FromRunner, FromTether, GateNews, Guarding, Quit, RunnerLost, Several
 from agent.incarnation import exceed, next_incarnation
 from agent.lines import LineError, LineSocket
 from agent.parts import MISCONFIGURED, PART_REFUSED
+from agent.porter import Porter
 from agent.surroundings import ToRunner, ToTether
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import Trust, load_public, load_secret
@@ -70,6 +73,7 @@ class Guard:
         self._everywhere = self._address is None
         self._door_wanted: str | None = None  # an address at which it does not listen yet
         self._door_told = False  # why not
+        self._gate: bool | None = None  # the kernel's is in force; None: not known yet
         self._old_doors: dict[str, float] = {}  # address -> when it is closed
         self._router = Router(self._address or EVERYWHERE, config.peer_port, self._secret, Trust.of({}), self._header)
         self._sds_key = load_public(Path(config.sds.public_key_file))
@@ -81,7 +85,8 @@ class Guard:
         self._pids: dict[str, int] = {}
         self._machine = Guarding(config.name, incarnation, int.from_bytes(os.urandom(6), "big"), timing, clock())
         self._poller = Poller()
-        for thing in (self._router, self._sds, tether.fileno()):
+        self._porter = self._employ()
+        for thing in (self._router, self._sds, tether.fileno(), self._porter.fileno() if self._porter else None):
             if thing is not None:
                 self._poller.register(thing)
 
@@ -125,6 +130,7 @@ class Guard:
         events: list[Any] = [Several(tuple(messages))] if messages else []
         events += self._hear_tether()
         events += self._hear_runner()
+        events += self._hear_porter()
         if self._tether.closed:
             return PART_REFUSED
         for event in events:
@@ -249,11 +255,37 @@ class Guard:
         address, port = self._sds_at
         return Dealer(address, port, self._sds_key, self._secret, self._header) if address else None
 
+    # -- the kernel gate
+
+    def _employ(self) -> Porter | None:
+        """Who minds the kernel gate; nobody if the owner wants none."""
+        if self._config.kernel_gate == "off":
+            self._log("no kernel gate: it is off in the settings")
+            remove_left(self._config, adoption.identity(self._config))
+            return None
+        table = Table(self._config, adoption.identity(self._config))
+        return Porter(lambda: Gate(table), clock)
+
+    def _hear_porter(self) -> list[GateNews]:
+        if self._porter is None:
+            return []
+        news, remarks = self._porter.heard()
+        for one in news:
+            if one.in_force is not self._gate:
+                self._gate = one.in_force
+                self._log("the kernel gate is in force" if one.in_force else f"no kernel gate: {one.reason}")
+        for remark in remarks:
+            self._log(remark)
+        return list(news)
+
     # -- what goes out
 
     def _step(self, event: Any) -> int | None:
         code = None
-        for action in self._machine.step(event, clock()):
+        actions = self._machine.step(event, clock())
+        if self._porter:
+            self._porter.want(Wanted(self._address, self._machine.doors))  # first: who is told to start shall find the door open
+        for action in actions:
             match action:
                 case Send():
                     self._send(action)

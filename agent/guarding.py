@@ -57,6 +57,14 @@ class FromTether(msgspec.Struct, frozen=True):
     line: channel.Line
 
 
+class GateNews(msgspec.Struct, frozen=True):
+    """The kernel gate (R6) is in force and keeps these ports shut but for their leases; or is not, and why."""
+
+    in_force: bool
+    reason: str = ""
+    ports: frozenset[int] = frozenset()
+
+
 class RunnerLost(msgspec.Struct, frozen=True):
     """The runner's line ended."""
 
@@ -111,6 +119,7 @@ class Guarding:
         self._runner_lost_at = now
         self._hand_over_by: float | None = None
         self._handed_over_said = False
+        self._gate_said: channel.Gate | None = None
 
     def _next_beat(self) -> int:
         self._beat += 1
@@ -150,6 +159,8 @@ class Guarding:
             case RunnerLost():
                 self._around.runner_here = False
                 self._runner_lost_at = now
+            case GateNews():
+                self._gate(event, now)
             case _:
                 raise AssertionError(f"a guard gets no {event!r}")
         self._set_alarm(now)
@@ -258,10 +269,35 @@ class Guarding:
             self._handed_over_said = False
             self._look_at_all()
             self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
+            if self._gate_said:
+                self._emit(ToRunner(self._gate_said))
             for duty in self.duties.values():
                 duty.welcome_runner(now)
         else:
             self.duty(line.service).from_tether(line, now)  # type: ignore[attr-defined]
+
+    # -- the kernel gate
+
+    @property
+    def doors(self) -> dict[int, float]:
+        """The port of every service of which anything may run here, and until when it may be reached (R6)."""
+        doors: dict[int, float] = {}
+        for duty in self.duties.values():
+            door = duty.door
+            if door is not None:
+                port, until = door
+                doors[port] = max(until, doors.get(port, LONG_AGO))
+        return doors
+
+    def _gate(self, news: GateNews, now: float) -> None:
+        said = channel.Gate(in_force=news.in_force, reason=news.reason)
+        if said != self._gate_said:
+            self._gate_said = said
+            self._emit(ToRunner(said))
+        self._around.gate = news.in_force
+        for duty in self.duties.values():
+            if duty.gate(news.ports, now):
+                self._alarms[duty.service] = LONG_AGO
 
     # -- time
 

@@ -29,7 +29,7 @@ from agent.load import Load, agent_reader, read_host
 from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
-from agent.preparing import Examine, Examined, Looked, LookIfShut
+from agent.preparing import Examine, Examined, Looked, LookIfShut, LookIfUp, SeenUp
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
 from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
@@ -199,6 +199,8 @@ class Runner:
                 self._begin(self._examine(action))
             case LookIfShut():
                 self._begin(self._look_if_shut(action))
+            case LookIfUp():
+                self._begin(self._look_if_up(action))
             case StopProgram():
                 self._begin(self._stop(action))
             case KillProgram():
@@ -230,7 +232,7 @@ class Runner:
     def _complete(self, line: channel.Line) -> channel.Line:
         """What only the driver knows of a start."""
         if isinstance(line, channel.Prepare):
-            environment, definition = self._driver.environment(line.definition, 0, standby=True), line.definition
+            environment, definition = self._driver.environment(line.definition, 0, standby=bool(line.definition.activate)), line.definition
         elif isinstance(line, channel.Spawn | channel.Activate):
             order = self._machine.takeovers[line.service].order
             assert order is not None
@@ -274,6 +276,11 @@ class Runner:
     async def _look_if_shut(self, action: LookIfShut) -> None:
         definition = action.definition
         self._step(Looked(definition.name, self._driver.is_shut(definition)))
+
+    async def _look_if_up(self, action: LookIfUp) -> None:
+        definition = action.definition
+        up, _ = await self._driver.answers(definition)
+        self._step(SeenUp(definition.name, bool(up)))
 
     async def _stop(self, action: StopProgram) -> None:
         definition = action.definition
@@ -376,7 +383,8 @@ class Runner:
         if preparing is not None and preparing.trouble:
             return preparing.trouble
         takeover = self._machine.takeovers.get(definition.name)
-        return self._driver.why_not(definition, ours=takeover is not None and takeover.order is not None)
+        ours = (takeover is not None and takeover.order is not None) or (preparing is not None and preparing.keeps_standby)
+        return self._driver.why_not(definition, ours=ours)
 
 
 def main() -> int:

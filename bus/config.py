@@ -205,6 +205,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 5.0
     load_command: tuple[str, ...] = ()  # argument vector of a program that prints a loadlevel
     load_command_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 5.0
+    kernel_gate: Literal["auto", "off"] = "auto"  # nftables in front of the services' ports, where it can be had (R6)
     service: tuple[ServiceSection, ...] = ()
 
     @property
@@ -283,11 +284,6 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
             raise ConfigError(
                 f"{where}: finish_s: is {service.finish_s:g}, but resolvers remember the former holder's address for dns.ttl_s = "
                 f"{config.dns.ttl_s}: give at least that and the time of a start"
-            )
-        if service.standby == "hot" and not service.activate:
-            raise ConfigError(
-                f"{where}: activate: is missing: a hot secondary keeps the program started but shut, "
-                'so give what opens it, or standby = "warm"'
             )
         if service.home not in ("unset", config.name):
             raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')

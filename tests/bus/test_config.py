@@ -111,7 +111,7 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent().replace("port = 8081", "port = 808100"), "service[0].port", "<= 65535"),
         (agent(service="[[service]]\nname='www'\nfqdn='x'\nport=1\nstart=['a']"), 'service "www": name', "stands twice"),
         (agent().replace('start = ["/usr/sbin/nginx", "-g", "daemon off;"]', ""), 'service "www": start', "is missing"),
-        (agent(service='standby = "hot"'), 'service "www": activate', "give what opens it"),
+        (agent('kernel_gate = "on"'), "kernel_gate", "invalid enum value"),
         (agent(service='standby = "boiling"'), "service[0].standby", "invalid enum value"),
         (agent(service='activate = "open"'), "service[0].activate", "expected `array`"),
         (agent(service="finish_s = -1"), "service[0].finish_s", ">= 0"),

@@ -24,7 +24,7 @@ from bus.messages import (
     Renewed,
     Superseded,
 )
-from bus.step import Received
+from bus.step import NEVER, Received
 from bus.values import ALONE, NOBODY
 
 
@@ -403,3 +403,34 @@ def test_r7_what_waited_too_long_saves_nobody() -> None:
     holder.now += H
     actions = holder.machine.step(Several(tuple(Received(guard("ftp"), acknowledge(beat)) for beat in beats)), holder.now)
     assert said(actions, channel.Kill) and holder.holding.lapsed
+
+
+def test_r6_the_door_is_open_as_long_as_the_lease_and_gone_with_the_service() -> None:
+    holder = backed()
+    port = holder.holding.definition.port
+    assert holder.machine.doors == {port: holder.holding.serve_until()}
+    before = holder.machine.doors[port]
+    answer(holder, "ftp", TIMING.beat_s)
+    assert holder.machine.doors[port] > before
+    holder.runner(channel.GiveUp(service="www", epoch=1, reason="broken"))
+    assert holder.machine.doors[port] <= holder.now + H, "its last word may leave; nothing is prolonged"
+    holder.tether(channel.Gone(service="www", number=1, spawn=1))
+    assert holder.machine.doors == {}
+
+
+def test_r6_a_lapse_shuts_the_door_at_once() -> None:
+    holder = backed()
+    port = holder.holding.definition.port
+    holder.wait(H + LITTLE)
+    assert holder.holding.lapsed and holder.machine.doors[port] <= holder.now
+
+
+def test_r6_a_holder_that_was_alone_and_gives_up_has_an_end_again() -> None:
+    """R12: no lease, so no end; but once it gives up, not for longer than a lease."""
+    holder = serving("ftp")
+    record(holder, ALONE, 1)
+    holder.wait(LITTLE)
+    port = holder.holding.definition.port
+    assert holder.machine.doors == {port: NEVER}
+    holder.runner(channel.GiveUp(service="www", epoch=1, reason="broken"))
+    assert holder.machine.doors[port] <= holder.now + H
