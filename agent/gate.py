@@ -19,10 +19,12 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from agent.doors import KNOCKS_FROM
+from agent.scheduling import capable
 from bus.config import AgentConfig
 
 LIBRARY = "libnftables.so.1"
 _STATELESS = 1 << 2  # NFT_CTX_OUTPUT_STATELESS: no counters, no time left
+_CAP_NET_ADMIN = 12
 _NOT_THERE = "No such file or directory"
 _OPEN = re.compile(r"(\tset open \{[^{}]*?)\n\t\telements = \{[^}]*\}")
 _SIDES = (("inbound", "prerouting", "iif", "d"), ("outbound", "output", "oif", "s"))
@@ -159,6 +161,8 @@ class _Library:
 
 
 def _library() -> _Library:
+    if not capable(_CAP_NET_ADMIN):
+        raise GateError("it needs root (CAP_NET_ADMIN)")
     try:
         return _Library(ctypes.CDLL(LIBRARY))
     except (OSError, AttributeError) as error:

@@ -39,6 +39,9 @@ OLD_DOOR_S = 5.0
 AT_ONCE = 5_000
 """So many messages of one socket are heard before anybody is judged: more than wait after any pause (R7), yet bounded."""
 
+HELD_UP_S = 1.0
+"""An order of the kernel gate that takes longer is spoken of while it lasts."""
+
 UNUSED_PEER_S = 60.0
 """A connection to a peer to which nothing was said for so long is closed."""
 
@@ -74,6 +77,7 @@ class Guard:
         self._door_wanted: str | None = None  # an address at which it does not listen yet
         self._door_told = False  # why not
         self._gate: bool | None = None  # the kernel's is in force; None: not known yet
+        self._held_up = False  # so was its last order
         self._old_doors: dict[str, float] = {}  # address -> when it is closed
         self._router = Router(self._address or EVERYWHERE, config.peer_port, self._secret, Trust.of({}), self._header)
         self._sds_key = load_public(Path(config.sds.public_key_file))
@@ -269,6 +273,10 @@ class Guard:
     def _hear_porter(self) -> list[GateNews]:
         if self._porter is None:
             return []
+        held_up = self._porter.held_up_s() > HELD_UP_S
+        if held_up and not self._held_up:
+            self._log(f"the kernel has not taken an order of the kernel gate for {HELD_UP_S:g} s: doors may shut though leases run")
+        self._held_up = held_up
         news, remarks = self._porter.heard()
         for one in news:
             if one.in_force is not self._gate:

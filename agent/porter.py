@@ -53,6 +53,7 @@ class Porter:
         self._told: GateNews | None = None
         self._mended = 0
         self._remarks: deque[str] = deque(maxlen=10)
+        self._began_at: float | None = None  # the order that is under way
         threading.Thread(target=self._run, name="porter", daemon=True).start()
 
     def fileno(self) -> int:
@@ -69,6 +70,11 @@ class Porter:
         """What is new of the gate, and what a person should read; empties both."""
         _hush(self._bell)
         return _emptied(self._news), _emptied(self._remarks)
+
+    def held_up_s(self) -> float:
+        """For how long the kernel has had the order that is under way; 0 if there is none."""
+        began_at = self._began_at
+        return 0.0 if began_at is None else self._clock() - began_at
 
     # -- the thread
 
@@ -106,8 +112,9 @@ class Porter:
     def _obey(self, gate: AnyGate, event: Event) -> None:
         order = self._doors.step(event, self._clock())
         while order is not None:
-            began_at = self._clock()
+            self._began_at = began_at = self._clock()
             answer = _perform(gate, order)
+            self._began_at = None
             took_s = self._clock() - began_at
             if took_s > SLOW_S:
                 self._remark(f"the kernel took {took_s:.2f} s to change the kernel gate; the tether does not wait for it")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +24,9 @@ from agent.gate_twin import GateTwin
 from agent.guarding import GateNews
 from agent.porter import Porter
 from bus.step import LONG_AGO, NEVER
+from tests.tether.conftest import WITHOUT_RIGHTS, needs_rights
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 SERVER, CLIENT, PORT = "10.77.0.1", "10.77.0.2", 8081
 SERVER6 = "fd77::1"
 SOON_S = 30.0
@@ -147,6 +153,24 @@ def test_open_connections_are_cut_too_and_go_on_when_it_opens(hosts: Hosts) -> N
 
 
 @needs_gate
+def test_what_was_asked_before_is_not_answered_after(hosts: Hosts) -> None:
+    """As of a service that was stopped with a request in its queue, and goes on."""
+    with hosts.server.inside(lambda: socket.create_server((SERVER, 2525))) as door:
+        hosts.gate.build((SERVER,), (2525,), {2525: None})
+        with hosts.client.inside(lambda: socket.create_connection((SERVER, 2525), 5)) as client, door.accept()[0] as service:
+            client.sendall(b"?")
+            assert service.recv(100) == b"?"
+            hosts.gate.refresh({}, (2525,))
+            service.sendall(b"!")
+            client.settimeout(1.0)
+            with pytest.raises(TimeoutError):
+                client.recv(100)
+            hosts.gate.refresh({2525: None}, ())
+            client.settimeout(SOON_S)
+            assert client.recv(100) == b"!"
+
+
+@needs_gate
 def test_no_request_fails_while_the_lease_is_renewed(hosts: Hosts) -> None:
     hosts.gate.build((SERVER,), (PORT,), {PORT: 20.0})
     for _ in range(200):
@@ -237,6 +261,7 @@ def test_a_kernel_that_takes_its_time_delays_nobody_but_the_porter() -> None:
     for number in range(1000):
         porter.want(Wanted(SERVER, {PORT: clock() + 1 + number}))
     assert not twin.passes(SERVER, PORT), "it hangs, and we are here"
+    until(lambda: porter.held_up_s() > 0.0, within_s=SOON_S)
     goes_on.set()
     until(lambda: twin.passes(SERVER, PORT), within_s=SOON_S)
     porter.want(Wanted(SERVER, {PORT: LONG_AGO}))
@@ -255,3 +280,29 @@ def test_a_bug_in_the_thread_shuts_no_door() -> None:
     porter.want(Wanted(SERVER, {PORT: NEVER}))
     assert "its thread failed" in heard(porter, lambda news: not news.in_force).reason
     until(lambda: twin.passes(SERVER, PORT), within_s=SOON_S)
+
+
+AS_NOBODY = """
+from types import SimpleNamespace
+from agent.gate import Gate, GateError, Table, remove_left
+config = SimpleNamespace(cluster="test", name="one", address="::1", peer_port=5760)
+remove_left(config, "x")
+try:
+    Gate(Table(config, "x"))
+except GateError as error:
+    print(error)
+"""
+
+
+@needs_rights
+def test_without_rights_it_says_so_and_nothing_else() -> None:
+    """One clear reason, and no word of the library's own on standard error."""
+    as_nobody = WITHOUT_RIGHTS if os.geteuid() == 0 else ()
+    result = subprocess.run(
+        [*as_nobody, sys.executable, "-P", "-c", AS_NOBODY],
+        env={"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (result.stdout, result.stderr) == ("it needs root (CAP_NET_ADMIN)\n", "")

@@ -108,6 +108,7 @@ def behind_gate() -> Guard:
     gate(secondary, True)
     assert not said(secondary.runner(prepare(BEHIND)), channel.Prepare), "not before its port is shut"
     assert secondary.machine.doors == {BEHIND.port: LONG_AGO}
+    assert not said(gate(secondary, True, BEHIND.port + 1), channel.Prepare), "that is another's"
     assert said(gate(secondary, True, BEHIND.port), channel.Prepare)
     (line,) = said(secondary.tether(channel.Spawned(service="www", epoch=0, pid=42)), channel.Standby)
     assert (line.pid, secondary.duty.run) == (42, Run.STANDBY)
