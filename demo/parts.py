@@ -205,16 +205,7 @@ class ServerPart(Part):
     async def kill(self) -> None:
         """A power cut takes what the kernel knew along: its gate before the services."""
         await super().kill()
-        self.drop_gate()
-
-    def drop_gate(self) -> None:
-        """Leave none of its nftables behind: to be called when nothing of it runs."""
-        settings = Path(self.argv[-1])
-        try:
-            config = parse(settings.read_text(), AgentConfig, str(settings))
-        except (OSError, ConfigError):
-            return  # then it never ran either
-        gate.remove_left(config, adoption.identity(config))
+        drop_gate(Path(self.argv[-1]))
 
     def bear(self, load: float | None) -> None:
         """Have it report this load, or no longer any; one that is there already is refused."""
@@ -233,6 +224,15 @@ class ServerPart(Part):
         fresh.write_text(f"{load or 0.0}\n")
         fresh.replace(self.load_file)
         self.load = load
+
+
+def drop_gate(settings: Path) -> None:
+    """Leave no nftables of the agent with these settings, of which nothing runs any more."""
+    try:
+        config = parse(settings.read_text(), AgentConfig, str(settings))
+    except (OSError, ConfigError):
+        return  # then it never ran either
+    gate.remove_left(config, adoption.identity(config))
 
 
 class StorePart(Part):
@@ -315,7 +315,7 @@ class Household:
         await processes.gone(processes.kill(lambda: [entry.process for entry in processes.of_state(mark)]), 1.0)
         for part in self.parts.values():
             if isinstance(part, ServerPart):
-                part.drop_gate()
+                drop_gate(Path(part.argv[-1]))
         self.reap()
 
     async def _end(self, parts: Sequence[Part], within_s: float) -> None:
