@@ -23,6 +23,7 @@ from typing import NoReturn
 import msgspec
 
 from agent import control_groups, kept
+from agent.doors import KNOCKS_FROM
 from bus.config import AgentConfig
 
 _AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPOCH", b"LOCUM_GRANT"
@@ -345,7 +346,7 @@ def end_all_after_tether(agent_id: str, sessions: Callable[[], Collection[int]])
 
 
 def listening(address: str, port: int, within_s: float = 0.2) -> bool:
-    """Whether something accepts connections at this address of our own host.
+    """Whether something accepts connections at this address of our own host, be it behind our kernel gate.
 
     An own closed port refuses at once, so silence means that something is there
     (its queue is full) and counts as yes.  Raises nothing.
@@ -354,6 +355,7 @@ def listening(address: str, port: int, within_s: float = 0.2) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
+            probe.bind((KNOCKS_FROM[6 if family == socket.AF_INET6 else 4], 0))
             probe.connect((address, port))
         except BlockingIOError:
             poller = select.poll()

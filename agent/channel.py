@@ -79,7 +79,7 @@ class Spawn(Line, frozen=True, kw_only=True):
 
 
 class Prepare(Line, frozen=True, kw_only=True):
-    """Start the service's program as a hot standby: shut, without an epoch. Guard to tether likewise."""
+    """Start the service's program as a hot standby: shut, or behind the kernel gate; without an epoch. Guard to tether likewise."""
 
     service: str
     definition: ServiceDefinition
@@ -96,7 +96,10 @@ class EndStandby(Line, frozen=True, kw_only=True):
 
 
 class Activate(Line, frozen=True, kw_only=True):
-    """Run what opens the standby's door, as part of the service: from now on it serves. Guard to tether likewise."""
+    """Run what opens the standby's door, as part of the service: from now on it serves. Guard to tether likewise.
+
+    Without an argument vector there is nothing to run: it listens behind the kernel gate, which the guard opens.
+    """
 
     service: str
     epoch: int
@@ -210,6 +213,13 @@ class Standby(Line, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Gate(Line, frozen=True, kw_only=True):
+    """Whether the kernel gate is in force here (R6); if not, why."""
+
+    in_force: bool
+    reason: str = ""
+
+
 class Tell(Line, frozen=True, kw_only=True):
     """A transition in the guard, for log and history."""
 
@@ -310,6 +320,7 @@ LINES: tuple[type[Line], ...] = (
     Backed,
     StandingIn,
     Standby,
+    Gate,
     Tell,
     HandedOver,
     Kill,

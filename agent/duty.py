@@ -77,6 +77,8 @@ class Duty:
         self._gone_by = NEVER  # by then what was killed must be gone
         self._exited: channel.Exited | None = None
         self._until_said = LONG_AGO
+        self._port: int | None = None  # of what runs here
+        self._open_until = LONG_AGO  # until then it may be reached
         self._backed_said: tuple[str, bool] | None = None
         self._silence_noted = LONG_AGO  # the last word of the holder before the silence that was noted
         self.releases: dict[int, Release] = {}
@@ -86,10 +88,18 @@ class Duty:
         """Nothing of the service can answer here: nothing runs, or a standby that was not activated."""
         return self.run in (Run.OFF, Run.STANDBY)
 
+    @property
+    def door(self) -> tuple[int, float] | None:
+        """For the kernel gate (R6): the port, and until when it may be reached; None if nothing of the service runs here.
+
+        What is being killed may be reached as long as it might have been: its last word may leave, and nothing is prolonged.
+        """
+        return (self._port, self._open_until) if self._port is not None and self.run is not Run.OFF else None
+
     # -- messages
 
     def receive(self, sender: Peer, message: Message, now: float) -> None:
-        """A message about this service."""
+        """A message about this service.  What follows from its time is for the `tick` after all that waited was heard (R7)."""
         match message:
             case Beat():
                 self._beat(sender, message, now)
@@ -117,7 +127,6 @@ class Duty:
                 self._release_asked(sender, message, now)
             case _:
                 pass
-        self.tick(now)
 
     def _holds(self, epoch: int, grant_id: int | None = None) -> bool:
         held = self.holding
@@ -223,6 +232,7 @@ class Duty:
             service=self.service, epoch=held.epoch, grant_id=held.grant_id, reason=reason, failed=failed, seen_epoch=seen_epoch
         )
         self.releases[held.epoch] = Release(message, verified=self.shut)
+        self._open_until = min(self._open_until, stop_by)
         self._note("stopping", why, held.epoch, failed=failed)
         if self.shut:
             self._say(channel.Ended(service=self.service, epoch=held.epoch))
@@ -247,6 +257,7 @@ class Duty:
             return
         was_up = self.run in (Run.ON, Run.STARTING)
         self.run, self._pid, self._kill_at, self._start_by, self._gone_by = Run.OFF, None, NEVER, NEVER, NEVER
+        self._open_until = LONG_AGO
         self._standby_gone()
         self._finishing.over()
         for release in self.releases.values():
@@ -362,12 +373,32 @@ class Duty:
 
     def _prepare(self, line: channel.Prepare) -> None:
         """A secondary may have its program started, where nothing runs: what is shut needs no lease."""
-        if self.run is Run.OFF and self.holding is None and self.standing_in.role:
-            self._hot.prepare(line)
-            self.run = Run.STANDBY
+        reason = ""
+        if self.run is not Run.OFF or self.holding is not None or not self.standing_in.role:
+            reason = "this server does not stand in, or something of it still runs"
+        elif not line.definition.activate and not self._around.gate:
+            reason = "the kernel gate is not in force"
+        if reason:
+            self._say(channel.Standby(service=self.service, reason=reason))
+            return
+        self._hot.prepare(line)
+        self.run, self._port = Run.STANDBY, line.definition.port
+        if not self._hot.waiting:
             self._order_start(line)
-        else:
-            self._say(channel.Standby(service=self.service, reason="this server does not stand in, or something of it still runs"))
+
+    def gate(self, shut: frozenset[int], now: float) -> bool:
+        """The kernel gate keeps these ports shut, or is not in force any more.  True if that led to something."""
+        if self.run is not Run.STANDBY or not self._hot.behind_gate:
+            return False
+        if not self._around.gate:
+            self.end_standby("the kernel gate is not in force any more", now)
+            return True
+        waiting = self._hot.waiting
+        if waiting is None or self._port not in shut:
+            return False
+        self._hot.waiting = None
+        self._order_start(waiting)
+        return True
 
     def end_standby(self, why: str, now: float) -> None:
         """Kill the standby, if there is one that was not activated."""
@@ -464,7 +495,7 @@ class Duty:
         self.standing_in.gap(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due; called after every event too, so that nothing waits for its beat."""
+        """Do what is due; called after every line too, and after all messages that came at once, so that nothing waits for its beat."""
         if self.run is Run.FINISHING and now >= self._finishing.stop_at:
             self._tick_finishing(now)
         if self.run is Run.STOPPING and now >= self._kill_at:
@@ -513,7 +544,7 @@ class Duty:
             if self.run is Run.STANDBY and not self._hot.fits(held.definition):
                 self.end_standby("it is not of the definition that was granted, or not up yet", now)
             else:
-                self.run = Run.STARTING
+                self.run, self._port = Run.STARTING, held.definition.port
                 self._start_by = now + self._timing.runner_answer_s
                 self._start(held)
         if self.run is Run.STARTING and now >= self._start_by:
@@ -544,7 +575,7 @@ class Duty:
 
     def _say_until(self, until: float) -> None:
         if until != self._until_said:
-            self._until_said = until
+            self._until_said = self._open_until = until
             self._around.emit(ToTether(channel.Until(service=self.service, until_at=until)))
 
     def wake_at(self, now: float) -> float:

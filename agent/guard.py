@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import signal
 import time
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from agent import adoption, channel, scheduling
-from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
+from agent.doors import Wanted
+from agent.gate import Gate, Table, remove_left
+from agent.guarding import FromRunner, FromTether, GateNews, Guarding, Quit, RunnerLost, Several
 from agent.incarnation import exceed, next_incarnation
 from agent.lines import LineError, LineSocket
 from agent.parts import MISCONFIGURED, PART_REFUSED
+from agent.porter import Porter
 from agent.surroundings import ToRunner, ToTether
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import Trust, load_public, load_secret
@@ -33,6 +35,12 @@ AGAIN = 3
 
 OLD_DOOR_S = 5.0
 """So long a guard also listens where it was before (P20): by then every peer has heard of the new address."""
+
+AT_ONCE = 5_000
+"""So many messages of one socket are heard before anybody is judged: more than wait after any pause (R7), yet bounded."""
+
+HELD_UP_S = 1.0
+"""An order of the kernel gate that takes longer is spoken of while it lasts."""
 
 UNUSED_PEER_S = 60.0
 """A connection to a peer to which nothing was said for so long is closed."""
@@ -68,6 +76,8 @@ class Guard:
         self._everywhere = self._address is None
         self._door_wanted: str | None = None  # an address at which it does not listen yet
         self._door_told = False  # why not
+        self._gate: bool | None = None  # the kernel's is in force; None: not known yet
+        self._held_up = False  # so was its last order
         self._old_doors: dict[str, float] = {}  # address -> when it is closed
         self._router = Router(self._address or EVERYWHERE, config.peer_port, self._secret, Trust.of({}), self._header)
         self._sds_key = load_public(Path(config.sds.public_key_file))
@@ -77,9 +87,10 @@ class Guard:
         self._lines: dict[str, PeerLine] = {}
         self._connections: dict[tuple[str, int], bytes] = {}
         self._pids: dict[str, int] = {}
-        self._machine = Guarding(config.name, incarnation, secrets.randbits(48), timing, clock())
+        self._machine = Guarding(config.name, incarnation, int.from_bytes(os.urandom(6), "big"), timing, clock())
         self._poller = Poller()
-        for thing in (self._router, self._sds, tether.fileno()):
+        self._porter = self._employ()
+        for thing in (self._router, self._sds, tether.fileno(), self._porter.fileno() if self._porter else None):
             if thing is not None:
                 self._poller.register(thing)
 
@@ -109,19 +120,21 @@ class Guard:
 
     def _drain(self) -> int | None:
         """Everything that waits is heard before the clock is looked at (R7)."""
-        events: list[Any] = []
-        for connection, header, message in self._router.receive():
+        messages: list[Received] = []
+        for connection, header, message in self._router.receive(AT_ONCE):
             self._connections[header.sender, header.incarnation] = connection
-            events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+            messages.append(Received(Peer(header.sender, header.part, header.incarnation), message))
         dealers = [self._sds] if self._sds else []
         dealers += [line.dealer for line in self._lines.values()]
         for dealer in dealers:
             part = "sds" if dealer is self._sds else "guard"
-            for header, message in dealer.receive():
+            for header, message in dealer.receive(AT_ONCE):
                 if header.part == part:
-                    events.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+                    messages.append(Received(Peer(header.sender, header.part, header.incarnation), message))
+        events: list[Any] = [Several(tuple(messages))] if messages else []
         events += self._hear_tether()
         events += self._hear_runner()
+        events += self._hear_porter()
         if self._tether.closed:
             return PART_REFUSED
         for event in events:
@@ -246,11 +259,41 @@ class Guard:
         address, port = self._sds_at
         return Dealer(address, port, self._sds_key, self._secret, self._header) if address else None
 
+    # -- the kernel gate
+
+    def _employ(self) -> Porter | None:
+        """Who minds the kernel gate; nobody if the owner wants none."""
+        if self._config.kernel_gate == "off":
+            self._log("no kernel gate: it is off in the settings")
+            remove_left(self._config, adoption.identity(self._config))
+            return None
+        table = Table(self._config, adoption.identity(self._config))
+        return Porter(lambda: Gate(table), clock)
+
+    def _hear_porter(self) -> list[GateNews]:
+        if self._porter is None:
+            return []
+        held_up = self._porter.held_up_s() > HELD_UP_S
+        if held_up and not self._held_up:
+            self._log(f"the kernel has not taken an order of the kernel gate for {HELD_UP_S:g} s: doors may shut though leases run")
+        self._held_up = held_up
+        news, remarks = self._porter.heard()
+        for one in news:
+            if one.in_force is not self._gate:
+                self._gate = one.in_force
+                self._log("the kernel gate is in force" if one.in_force else f"no kernel gate: {one.reason}")
+        for remark in remarks:
+            self._log(remark)
+        return list(news)
+
     # -- what goes out
 
     def _step(self, event: Any) -> int | None:
         code = None
-        for action in self._machine.step(event, clock()):
+        actions = self._machine.step(event, clock())
+        if self._porter:
+            self._porter.want(Wanted(self._address, self._machine.doors))  # first: who is told to start shall find the door open
+        for action in actions:
             match action:
                 case Send():
                     self._send(action)

@@ -8,6 +8,7 @@ SDS that was last heard; a lower SDS is ignored).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -38,6 +39,12 @@ from bus.timeline import Transition
 from bus.values import Hold
 
 
+class Several(msgspec.Struct, frozen=True):
+    """All messages that waited, in order: heard before anybody is judged by any of them (R7)."""
+
+    messages: tuple[Received, ...]
+
+
 class FromRunner(msgspec.Struct, frozen=True):
     """The runner said something."""
 
@@ -48,6 +55,14 @@ class FromTether(msgspec.Struct, frozen=True):
     """The tether said something."""
 
     line: channel.Line
+
+
+class GateNews(msgspec.Struct, frozen=True):
+    """The kernel gate (R6) is in force and keeps these ports shut but for their leases; or is not, and why."""
+
+    in_force: bool
+    reason: str = ""
+    ports: frozenset[int] = frozenset()
 
 
 class RunnerLost(msgspec.Struct, frozen=True):
@@ -104,6 +119,7 @@ class Guarding:
         self._runner_lost_at = now
         self._hand_over_by: float | None = None
         self._handed_over_said = False
+        self._gate_said: channel.Gate | None = None
 
     def _next_beat(self) -> int:
         self._beat += 1
@@ -131,7 +147,9 @@ class Guarding:
         self._mind_the_gap(now)
         match event:
             case Received():
-                self._receive(event.sender, event.message, now)
+                self._hear((event,), now)
+            case Several():
+                self._hear(event.messages, now)
             case Tick():
                 self._tick(now)
             case FromRunner():
@@ -141,6 +159,8 @@ class Guarding:
             case RunnerLost():
                 self._around.runner_here = False
                 self._runner_lost_at = now
+            case GateNews():
+                self._gate(event, now)
             case _:
                 raise AssertionError(f"a guard gets no {event!r}")
         self._set_alarm(now)
@@ -156,13 +176,22 @@ class Guarding:
 
     # -- messages
 
-    def _receive(self, sender: Peer, message: Message, now: float) -> None:
+    def _hear(self, received: Iterable[Received], now: float) -> None:
+        """Take in all that waits, and only then look who may go on, and who has fallen silent (R7)."""
+        told = [self._receive(event.sender, event.message, now) for event in received]
+        for duty in dict.fromkeys(duty for duty in told if isinstance(duty, Duty)):
+            duty.tick(now)
+        if now >= self._report_at and any(told):
+            self._report(now)
+
+    def _receive(self, sender: Peer, message: Message, now: float) -> Duty | bool:
+        """The duty that was told something; else whether the message was for us."""
         if isinstance(message, FROM_SDS) and sender.part != "sds":
-            return
+            return False
         if sender.part == "sds":
             if sender.incarnation < self._around.knows:
                 self._refused(f"an SDS of incarnation {sender.incarnation} speaks, {self._around.knows} was heard before: not believed")
-                return
+                return False
             if sender.incarnation > self._around.knows:
                 self._around.knows = sender.incarnation
                 self._report_at = now
@@ -175,11 +204,12 @@ class Guarding:
             case Rejection():
                 self._rejected(message)
             case _ if isinstance(message, OF_A_SERVICE):
-                self.duty(message.service).receive(sender, message, now)
+                duty = self.duty(message.service)
+                duty.receive(sender, message, now)
+                return duty
             case _:
                 self._refused(f"{sender.name} sent a {type(message).__name__}, which no guard is told")
-        if now >= self._report_at:
-            self._report(now)
+        return True
 
     def _epochs(self, message: Epochs, now: float) -> None:
         if message.incarnation != self._around.incarnation:
@@ -239,10 +269,35 @@ class Guarding:
             self._handed_over_said = False
             self._look_at_all()
             self._emit(ToRunner(channel.Welcome(incarnation=self._around.incarnation)))
+            if self._gate_said:
+                self._emit(ToRunner(self._gate_said))
             for duty in self.duties.values():
                 duty.welcome_runner(now)
         else:
             self.duty(line.service).from_tether(line, now)  # type: ignore[attr-defined]
+
+    # -- the kernel gate
+
+    @property
+    def doors(self) -> dict[int, float]:
+        """The port of every service of which anything may run here, and until when it may be reached (R6)."""
+        doors: dict[int, float] = {}
+        for duty in self.duties.values():
+            door = duty.door
+            if door is not None:
+                port, until = door
+                doors[port] = max(until, doors.get(port, LONG_AGO))
+        return doors
+
+    def _gate(self, news: GateNews, now: float) -> None:
+        said = channel.Gate(in_force=news.in_force, reason=news.reason)
+        if said != self._gate_said:
+            self._gate_said = said
+            self._emit(ToRunner(said))
+        self._around.gate = news.in_force
+        for duty in self.duties.values():
+            if duty.gate(news.ports, now):
+                self._alarms[duty.service] = LONG_AGO
 
     # -- time
 

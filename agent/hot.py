@@ -6,6 +6,10 @@
 
 It serves nobody, so it lives without a lease.  Whether it is really shut, the
 runner looks; that it dies with the guard, the tether sees to.
+
+A service without an activate program listens at once, behind the kernel gate
+(R6): it is started only when the kernel keeps its port shut, and killed when the
+kernel does so no longer.  To activate it is to open the gate.
 """
 
 from __future__ import annotations
@@ -27,15 +31,22 @@ class Hot:
         self.pid: int | None = None
         self.activated = False  # passed to the tether: it counts as the service
         self.ended = ""  # why it is being killed
+        self.waiting: channel.Prepare | None = None  # for its port to be shut
 
     def prepare(self, line: channel.Prepare) -> None:
         """It is about to be started."""
         self.definition, self.pid, self.activated, self.ended = line.definition, None, False, ""
+        self.waiting = line if self.behind_gate else None
+
+    @property
+    def behind_gate(self) -> bool:
+        """Nothing but the kernel gate keeps it shut."""
+        return self.definition is not None and not self.definition.activate
 
     def gone(self, reason: str = "") -> None:
         """Nothing of it is left."""
         self.ended = self.ended or reason
-        self.definition = self.pid = None
+        self.definition = self.pid = self.waiting = None
         self.activated = False
 
     def fits(self, definition: ServiceDefinition) -> bool:

@@ -7,7 +7,6 @@ one copied disk do not speak under one number.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from bus.config import ConfigError
@@ -23,7 +22,7 @@ def next_incarnation(state_dir: Path) -> int:
 def exceed(state_dir: Path, beyond: int) -> int:
     """Store and return a number above both `beyond` and what is stored."""
     highest = max(beyond, _stored(state_dir))
-    number = ((highest >> _DRAWN_BITS) + 1 << _DRAWN_BITS) | secrets.randbits(_DRAWN_BITS)
+    number = ((highest >> _DRAWN_BITS) + 1 << _DRAWN_BITS) | int.from_bytes(os.urandom(_DRAWN_BITS // 8), "big")
     path = state_dir / "incarnation"
     fresh = state_dir / "incarnation.new"
     try:

@@ -1,4 +1,4 @@
-"""Linux calls that Python's os module lacks: the only user of ctypes in agent/."""
+"""Linux calls that Python's os module lacks: beside agent/gate.py the only user of ctypes in agent/."""
 
 from __future__ import annotations
 

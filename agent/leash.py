@@ -13,7 +13,8 @@ were well, would have killed at it, within the half of S that is its own
 
 What was started by Prepare is shut: a hot standby, which serves nobody and so
 lives without a lease, until killed or activated.  Activate puts it on the leash
-of its epoch; what opens its door runs as part of it, and dies with it.
+of its epoch; what opens its door, if anything must be run for that, runs as part
+of it, and dies with it.
 
 Killing is repeated until a scan finds nothing of the service; only then it is
 `Gone`, and only from `none` may it be spawned: never two lives of a service
@@ -253,6 +254,8 @@ class Leash:
             return self._say(Activated(service=activate.service, epoch=activate.epoch, status=1, reason=reason))
         service.shut, service.epoch = False, activate.epoch
         self._begin_leash(service, now)
+        if not activate.argv:
+            return self._say(Activated(service=activate.service, epoch=activate.epoch, status=0))
         return [LaunchActivation(activate)]
 
     def _spawn(self, spawn: Spawn, now: float) -> list[Action]:

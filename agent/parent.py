@@ -61,6 +61,7 @@ class Parent:
         self._code: int | None = None  # the agent's exit status, once it is to end
         self._give_up_at = NEVER  # handing over, and then ending
         self._handing_over = False
+        self._swept_clean = False
 
     def run(self) -> int:
         """Until the agent is to end and nothing of it is left; its exit status."""
@@ -75,6 +76,11 @@ class Parent:
                 self._step(Tick())
         assert self._code is not None
         return self._code
+
+    @property
+    def clear(self) -> bool:
+        """Verified: nothing of any service is left."""
+        return self._swept_clean
 
     # -- waiting and hearing ---------------------------------------------------------------
 
@@ -286,15 +292,17 @@ class Parent:
 
     def _swept(self, now: float) -> bool:
         """Orphans of the runner, and whoever hides his marks, must go too."""
+        left = False
         try:
             adoption.end_leftovers(self._agent_id, max(0.0, self._give_up_at - now))
         except adoption.LeftoverError as error:
             self._log(str(error))
-            self._code = REFUSED
+            self._code, left = REFUSED, True
         while (strays := self._households.strays()) and clock() < self._give_up_at:
             for stray in strays:
                 adoption.end(stray.pid, stray.started)
             self._reap()
+        self._swept_clean = not strays and not left
         return True
 
 

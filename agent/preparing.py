@@ -6,6 +6,10 @@
 
 Nothing here is needed for safety, but one thing: a standby whose door is open
 serves without an epoch.  It is looked at all the time, and killed.
+
+A service without an activate program can only be hot behind the kernel gate
+(R6): there it listens, and what is looked at is that it does.  Where the gate is
+not in force such a secondary is warm, and says so.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ from bus.step import LONG_AGO, NEVER
 from bus.values import Readiness, ServiceDefinition
 
 SHUT_EVERY_S = 1.0
-"""Between two looks whether a hot standby is shut; it counts as hot from the first."""
+"""Between two looks whether a hot standby is shut, or up behind the gate; it counts as hot from the first."""
+
+UP_EVERY_S = 0.1
+"""The same while one behind the gate has not been seen to be up."""
 
 EXAMINE_EVERY_S = 60.0
 """How often it is tested anew whether all is here that a start needs."""
@@ -58,6 +65,19 @@ class Looked(msgspec.Struct, frozen=True):
     shut: bool
 
 
+class LookIfUp(msgspec.Struct, frozen=True):
+    """Ask whether a hot standby behind the kernel gate answers; answer `SeenUp`."""
+
+    definition: ServiceDefinition
+
+
+class SeenUp(msgspec.Struct, frozen=True):
+    """The answer."""
+
+    service: str
+    up: bool
+
+
 class Preparing:
     """One service for which this server may stand in."""
 
@@ -73,7 +93,9 @@ class Preparing:
         self._made_of: ServiceDefinition | None = None
         self._ordered = False  # its end
         self._moved_since_asked = False
-        self._seen_shut = False
+        self._seen_fit = False  # shut, or up behind the gate
+        self._up_by = NEVER  # or it is given up, if it is to be up
+        self._gate = False
         self._up_at = LONG_AGO
         self._examine_at = LONG_AGO
         self._forget_at = LONG_AGO
@@ -98,9 +120,22 @@ class Preparing:
             return "cold"
         if not self._content:
             return "preparing"
-        if definition.standby == "hot":
-            return "hot" if self._pid is not None and self._seen_shut else "preparing"
+        if self._to_be_hot:
+            return "hot" if self._pid is not None and self._seen_fit else "preparing"
         return "warm"
+
+    @property
+    def keeps_standby(self) -> bool:
+        """What listens where the service would is its own standby."""
+        return self._pid is not None
+
+    @property
+    def _behind_gate(self) -> bool:
+        return self._definition is not None and not self._definition.activate
+
+    @property
+    def _to_be_hot(self) -> bool:
+        return self._definition is not None and self._definition.standby == "hot" and (self._gate or not self._behind_gate)
 
     @property
     def wake_at(self) -> float:
@@ -111,7 +146,7 @@ class Preparing:
         due = NEVER if self._examining else self._examine_at
         if self._pid is not None:
             return min(due, self._look_at)
-        wanted = definition.standby == "hot" and self._content and not self._asked
+        wanted = self._to_be_hot and self._content and not self._asked
         return min(due, self._start_at) if wanted else due
 
     def step(self, event: Any, now: float) -> list[Any]:
@@ -123,7 +158,7 @@ class Preparing:
             case channel.Standby():
                 self._standby(event, now)
             case channel.Start():  # a standby is the service from now on, and no longer ours to look after
-                self._stands_in = self._asked = self._seen_shut = self._ordered = False
+                self._stands_in = self._asked = self._seen_fit = self._ordered = False
                 self._pid, self._look_at = None, NEVER
             case ServiceDefinition():
                 self._defined(event, now)
@@ -135,13 +170,19 @@ class Preparing:
                 self._examined(event, now)
             case Looked():
                 self._looked(event, now)
+            case SeenUp():
+                self._seen_up(event, now)
+            case channel.Gate():
+                self._gate = event.in_force
             case _:
                 pass
         self._due(now)
         definition = self._definition
         by = definition is not None and (definition.prepare or definition.files or definition.standby == "hot")
-        if self.readiness in ("warm", "hot") and by:
-            self._say("prepared", f"{self.readiness}")
+        if self.readiness in ("warm", "hot") and definition is not None and by:
+            lacking = definition.standby == "hot" and not self._to_be_hot
+            why = ": to be hot it would need the kernel gate, or an activate program" if lacking else ""
+            self._say("prepared", f"{self.readiness}{why}")
         if not self._stands_in and now >= self._forget_at:
             self.trouble = None  # it may have been mended; the next appointment will show
         return self._actions
@@ -197,14 +238,15 @@ class Preparing:
     def _standby(self, event: channel.Standby, now: float) -> None:
         before, self._pid, self._made_of = self._pid, event.pid, event.definition
         if event.pid is None:
-            self._asked, self._seen_shut, self._look_at = False, False, NEVER
+            self._asked, self._seen_fit, self._look_at = False, False, NEVER
             ordered, self._ordered = self._ordered, False
             if not ordered and (before is not None or event.reason):
                 self._start_at = max(self._start_at, now + self._pause())
                 if self._stands_in:
                     self._say("unprepared", event.reason)
         elif before is None:
-            self._asked, self._up_at, self._look_at = True, now, now + SHUT_EVERY_S
+            self._asked, self._up_at, self._look_at = True, now, now + (UP_EVERY_S if self._behind_gate else SHUT_EVERY_S)
+            self._up_by = now + (event.definition.start_limit_s if event.definition else 0.0)
             if self._moved_since_asked or (self._definition is not None and self._made_of != self._definition):
                 self._end("described anew, or its server moved", None)
             self._moved_since_asked = False
@@ -214,7 +256,7 @@ class Preparing:
             return
         self._look_at = now + SHUT_EVERY_S
         if event.shut:
-            self._seen_shut = True
+            self._seen_fit = True
             if now - self._up_at > LONGEST_PAUSE_S:
                 self._pause_s = SHORTEST_PAUSE_S
             return
@@ -222,8 +264,21 @@ class Preparing:
         self._pause_s = LONGEST_PAUSE_S
         self._end(f"port {self._definition.port} is open before the standby was activated: killed", now)
 
+    def _seen_up(self, event: SeenUp, now: float) -> None:
+        """Behind the gate it must listen, as the service that it is about to be; for a moment it may fail to."""
+        definition = self._definition
+        if self._pid is None or self._ordered or definition is None:
+            return
+        self._look_at = now + (SHUT_EVERY_S if event.up else UP_EVERY_S)
+        if event.up:
+            self._seen_fit, self._up_by = True, now + definition.start_limit_s
+            if now - self._up_at > LONGEST_PAUSE_S:
+                self._pause_s = SHORTEST_PAUSE_S
+        elif now >= self._up_by:
+            self._end(f"its standby did not answer on port {definition.port} within {definition.start_limit_s:g} s: killed", now)
+
     def _end(self, why: str, pause_at: float | None) -> None:
-        self._ordered, self._seen_shut, self._look_at = True, False, NEVER
+        self._ordered, self._seen_fit, self._look_at = True, False, NEVER
         if pause_at is not None:
             self._start_at = pause_at + self._pause()
             self._say("unprepared", why)
@@ -243,8 +298,8 @@ class Preparing:
                 self._actions.append(Examine(definition))
         if self._pid is not None and now >= self._look_at:
             self._look_at = NEVER
-            self._actions.append(LookIfShut(definition))
-        wanted = definition.standby == "hot" and self._content and not self._asked and self._pid is None
+            self._actions.append(LookIfUp(definition) if self._behind_gate else LookIfShut(definition))
+        wanted = self._to_be_hot and self._content and not self._asked and self._pid is None
         if wanted and now >= self._start_at:
             self._asked = True
             prepare = channel.Prepare(service=self.service, definition=definition, argv=definition.start, environment={}, output="")

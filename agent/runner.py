@@ -31,7 +31,7 @@ from agent.load import Load, agent_reader, read_host
 from agent.load_command import LoadCommand
 from agent.nameplate import AskName, NameAnswered, NameWritten, WriteName
 from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
-from agent.preparing import Examine, Examined, Looked, LookIfShut
+from agent.preparing import Examine, Examined, Looked, LookIfShut, LookIfUp, SeenUp
 from agent.running import Ability, Exit, FilesAre, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
 from agent.shelf import Restaged
@@ -219,6 +219,8 @@ class Runner:
                 self._begin(self._examine(action))
             case LookIfShut():
                 self._begin(self._look_if_shut(action))
+            case LookIfUp():
+                self._begin(self._look_if_up(action))
             case StopProgram():
                 self._begin(self._stop(action))
             case KillProgram():
@@ -259,7 +261,7 @@ class Runner:
         else:
             return line
         driver = self._drivers.of(definition)
-        environment = driver.environment(definition, epoch, standby=isinstance(line, channel.Prepare))
+        environment = driver.environment(definition, epoch, standby=isinstance(line, channel.Prepare) and bool(definition.activate))
         changed: dict[str, Any] = {"environment": environment, "output": driver.output(definition)}
         if isinstance(line, channel.Activate):
             environment["LOCUM_PID"] = str(standby)
@@ -307,6 +309,11 @@ class Runner:
     async def _look_if_shut(self, action: LookIfShut) -> None:
         definition = action.definition
         self._step(Looked(definition.name, self._drivers.of(definition).is_shut(definition)))
+
+    async def _look_if_up(self, action: LookIfUp) -> None:
+        definition = action.definition
+        up, _ = await self._drivers.of(definition).answers(definition)
+        self._step(SeenUp(definition.name, bool(up)))
 
     async def _stop(self, action: StopProgram) -> None:
         definition = action.definition
@@ -446,9 +453,9 @@ class Runner:
         return self._drivers.of(definition).why_not(definition, ours=self._is_ours(definition.name))
 
     def _is_ours(self, service: str) -> bool:
-        """Whether it runs here by our doing, or is being started."""
-        takeover = self._machine.takeovers.get(service)
-        return takeover is not None and takeover.order is not None
+        """Whether it runs here by our doing, or is being started, or is kept as a standby."""
+        takeover, preparing = self._machine.takeovers.get(service), self._machine.preparing.get(service)
+        return (takeover is not None and takeover.order is not None) or (preparing is not None and preparing.keeps_standby)
 
 
 def main() -> int:

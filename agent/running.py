@@ -19,7 +19,7 @@ from agent.choosing import Choosing, ChoosingSettings
 from agent.leaving import Leaving
 from agent.nameplate import NameAnswered, NameWritten
 from agent.naming import Naming
-from agent.preparing import Examined, Looked, Preparing
+from agent.preparing import Examined, Looked, Preparing, SeenUp
 from agent.shelf import Restaged
 from agent.surroundings import SDS
 from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
@@ -34,6 +34,10 @@ REGISTER_EVERY_S = 0.5
 
 REGISTER_SOON_S = 0.03
 """The same just after a move (P20), when the connection is new; doubled with each one."""
+
+
+KERNEL_GATE = "kernel gate"
+"""In the `guards` of a server's status: its services can be reached only through a door that the kernel shuts at the end of a lease."""
 
 
 class FromGuard(msgspec.Struct, frozen=True):
@@ -131,6 +135,7 @@ class Running:
         self._standby_said: dict[str, Readiness] = {}
         self._files: dict[str, FilesState] = {}
         self._files_said: dict[str, FilesState] = {}
+        self._gate: channel.Gate | None = None
         self._actions: list[Any] = []
         self.wake_at = now
 
@@ -153,7 +158,7 @@ class Running:
                 self._name(event, now)
             case Moved():
                 self._moved(event, now)
-            case Examined() | Looked() | Restaged():
+            case Examined() | Looked() | SeenUp() | Restaged():
                 self._prepare(event.service, event, now)
             case Loaded():
                 self._loadlevel = event.loadlevel
@@ -276,6 +281,8 @@ class Running:
                 self._backing[line.service] = Backing(line.secondary, line.changing)
                 if line.secondary in (NOBODY, ALONE):
                     self._say_candidates(line.service, now)
+            case channel.Gate():
+                self._gated(line, now)
             case channel.StandingIn() | channel.Standby():
                 self._prepare(line.service, line, now)
             case _:
@@ -315,6 +322,8 @@ class Running:
         preparing = self.preparing.get(service)
         if preparing is None:
             preparing = self.preparing[service] = Preparing(service)
+            if self._gate:
+                self._perform_preparing(preparing, self._gate, now)
             row = self.table.services.get(service)
             if row is not None:
                 self._perform_preparing(preparing, row.definition, now)
@@ -329,6 +338,17 @@ class Running:
 
     def _happened(self, message: Happened) -> None:
         self._actions.append(Send(SDS, message))
+
+    def _gated(self, line: channel.Gate, now: float) -> None:
+        """Others shall see whether the kernel gate is in force here (R6); a secondary that can be hot only behind it hears of it."""
+        self._gate = line
+        for preparing in list(self.preparing.values()):
+            self._perform_preparing(preparing, line, now)
+        others = tuple(guard for guard in self._offer.guards if guard != KERNEL_GATE)
+        guards = (*others, KERNEL_GATE) if line.in_force else others
+        if guards != self._offer.guards:
+            self._offer = msgspec.structs.replace(self._offer, guards=guards)
+            self._register_at, self._answered = now, False
 
     # -- itself
 

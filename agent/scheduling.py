@@ -95,7 +95,7 @@ def _try(attempt: object, word: str, guards: list[str], lacks: list[str]) -> Non
 def _lock_memory() -> None:
     """A limit that is met later would make an allocation fail: lock only if there is none."""
     soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if not _capable(_CAP_IPC_LOCK):
+    if not capable(_CAP_IPC_LOCK):
         if hard != resource.RLIM_INFINITY:
             raise PermissionError(1, f"RLIMIT_MEMLOCK is {hard // 1024} KiB: raise it to unlimited (LimitMEMLOCK=infinity)")
         if soft != hard:
@@ -103,7 +103,8 @@ def _lock_memory() -> None:
     kernel.lock_memory()
 
 
-def _capable(capability: int) -> bool:
+def capable(capability: int) -> bool:
+    """Whether this process has that capability, by its number (capabilities(7))."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> capability & 1)

@@ -61,3 +61,4 @@ class Surroundings(msgspec.Struct):
     known: bool = False  # W answered this incarnation's report (R16)
     knows: int = 0  # the incarnation of W that we last heard (R9, R18)
     runner_here: bool = False
+    gate: bool = False  # the kernel gate is in force (R6)

@@ -5,8 +5,8 @@
       |                |--foreign          |--- died, within the restart budget ------|
       |<--Ended--------+------------------ gave up (the guard releases: R4, R14) -----|
 
-A hot standby is not started but activated: its program runs, and its door is
-opened (idle --Start--> activating --opened--> checking).  If that fails in any way it
+A hot standby is not started but activated: its program runs, and its door, or
+the kernel gate before it, is opened (idle --Start--> activating --opened--> checking).  If that fails in any way it
 is killed, and the service started as if there had been none.
 
 The guard decides whether the service may run; this machine decides how it is
@@ -262,7 +262,8 @@ class Takeover:
         self.stage, self._pid, self._was_standby = Stage.ACTIVATING, order.standby, True
         self._deadline = now + min(order.definition.start_limit_s, ACTIVATION_LIMIT_S)
         self._starts.append(now)
-        self._say_happened("starting", "by activating its hot standby")
+        how = "by activating its hot standby" if order.definition.activate else "by opening the kernel gate before its hot standby"
+        self._say_happened("starting", how)
         activate = channel.Activate(
             service=self.service, epoch=order.epoch, grant_id=order.grant_id, argv=order.definition.activate, environment={}, output=""
         )

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from agent import adoption, kernel, scheduling
+from agent import adoption, gate, kernel, scheduling
 from agent.parent import ROOT, Parent
 from agent.parts import MISCONFIGURED, REFUSED, Commands, commands_for
 from bus.config import AgentConfig, ConfigError, Timing, parse
@@ -79,7 +79,11 @@ def main(config: AgentConfig, path: str, log_format: str = "text", commands: Com
     kernel.name_process("locum-tether")
     gc.freeze()
     try:
-        return Parent(config, timing, commands or commands_for(path, log_format, timing.name), log).run()
+        parent = Parent(config, timing, commands or commands_for(path, log_format, timing.name), log)
+        code = parent.run()
+        if parent.clear and config.kernel_gate == "auto":
+            gate.remove_left(config, adoption.identity(config))
+        return code
     finally:
         os.close(lock)
 

@@ -21,6 +21,7 @@ from cli.cluster import answer, find
 from cli.outcome import Failure
 from demo import control, layout, presence, processes
 from demo.news import lacking
+from demo.parts import drop_gate
 from demo.processes import Process
 
 HOMES = {server.service: server.name for server in layout.SERVERS}
@@ -84,6 +85,8 @@ class Subject:
         self._process.wait()
         if not asyncio.run(processes.gone(killed, 10.0)):
             raise NotSeen("what was killed is not gone after 10 s")
+        for settings in self.state.glob("*.toml"):
+            drop_gate(settings)
 
     def _everything(self) -> list[Process]:
         return [entry.process for entry in processes.of_state(str(self.state))]

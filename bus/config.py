@@ -202,6 +202,7 @@ class AgentConfig(_Section, frozen=True, kw_only=True):
     load_smoothing_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 20.0  # docs/figure3.md says why
     load_command: tuple[str, ...] = ()  # argument vector of a program that prints a loadlevel
     load_command_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3_600)] = 5.0
+    kernel_gate: Literal["auto", "off"] = "auto"  # nftables in front of the services' ports, where it can be had (R6)
     service: tuple[ServiceSection, ...] = ()
 
     @property

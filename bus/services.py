@@ -61,6 +61,4 @@ def _about_driver(service: ServiceSection) -> Iterator[str]:
         if not name.isascii() or not name.replace("_", "a").replace("-", "a").isalnum():
             yield f'parameters: "{name}" cannot be the name of one: write letters, digits and _ only, as the meta-data of the agent has it'
     if service.standby == "hot" and driver != "command":
-        yield f'standby: a hot standby is activated, which driver = "{driver}" cannot do: write standby = "warm"'
-    elif service.standby == "hot" and not service.activate:
-        yield ('activate: is missing: a hot secondary keeps the program started but shut, so give what opens it, or standby = "warm"')
+        yield f'standby: a hot standby is a program in the foreground, which driver = "{driver}" does not start: write standby = "warm"'

@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agent import adoption, gate
+from bus.config import AgentConfig, ConfigError, parse
 from demo import layout, ports, processes
 from demo.ports import Endpoint
 from demo.processes import Process
@@ -200,6 +202,11 @@ class ServerPart(Part):
         self.lay(None)
         super().spawn()
 
+    async def kill(self) -> None:
+        """A power cut takes what the kernel knew along: its gate before the services."""
+        await super().kill()
+        drop_gate(Path(self.argv[-1]))
+
     def bear(self, load: float | None) -> None:
         """Have it report this load, or no longer any; one that is there already is refused."""
         present = self.processes()
@@ -217,6 +224,15 @@ class ServerPart(Part):
         fresh.write_text(f"{load or 0.0}\n")
         fresh.replace(self.load_file)
         self.load = load
+
+
+def drop_gate(settings: Path) -> None:
+    """Leave no nftables of the agent with these settings, of which nothing runs any more."""
+    try:
+        config = parse(settings.read_text(), AgentConfig, str(settings))
+    except (OSError, ConfigError):
+        return  # then it never ran either
+    gate.remove_left(config, adoption.identity(config))
 
 
 class StorePart(Part):
@@ -297,6 +313,9 @@ class Household:
         await self._end([part for name, part in self.parts.items() if name not in servers and name != "store"], 2.5)
         mark = next(iter(self.parts.values())).mark
         await processes.gone(processes.kill(lambda: [entry.process for entry in processes.of_state(mark)]), 1.0)
+        for part in self.parts.values():
+            if isinstance(part, ServerPart):
+                drop_gate(Path(part.argv[-1]))
         self.reap()
 
     async def _end(self, parts: Sequence[Part], within_s: float) -> None:

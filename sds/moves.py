@@ -20,6 +20,10 @@ from bus.values import ServiceDefinition
 MOVE_LIMIT_S = 10.0
 """A wish that did not come about by then is withdrawn."""
 
+UNABLE_LIMIT_S = 2.0
+"""A target that cannot take it for so long is given up.  Not sooner: one that is just being prepared, registers anew, or
+whose program is replaced is no candidate for a moment, and a move that is given up is not tried again for `MOVE_LIMIT_S`."""
+
 FLAP_WINDOW = 3
 """A service that leaves its home within so many failback delays doubles the delay of its next failback."""
 
@@ -79,6 +83,7 @@ class Moves:
         self._back_off: dict[str, int] = {}
         self._home_since: dict[str, float] = {}  # since when a service is at home
         self._not_before: dict[str, float] = {}
+        self._unable_since: dict[str, float] = {}  # since when the target of a move cannot take it
         self._pinned_until: dict[str, float] = {}
 
     def order(self, service: str, target: str, now: float) -> None:
@@ -99,7 +104,8 @@ class Moves:
 
     def wake_at(self) -> float:
         """When a wish runs out; beginnings are looked for at every step."""
-        return min((wish.until for wish in self.wishes.values()), default=NEVER)
+        given_up = [since + UNABLE_LIMIT_S for since in self._unable_since.values()]
+        return min((*given_up, *(wish.until for wish in self.wishes.values())), default=NEVER)
 
     def _watch_home(self, situation: Situation, now: float) -> None:
         """Learn from a service that does not stay at home."""
@@ -122,14 +128,22 @@ class Moves:
         if wish is None:
             return []
         if situation.holder == wish.target and situation.serving:
-            del self.wishes[name]
+            self._withdraw(name)
             return [self._note("move-over", situation, f"{wish.target} serves it", target=wish.target, done=True)]
-        if now < wish.until and (situation.holder == wish.target or wish.target in situation.candidates):
+        if situation.holder == wish.target or wish.target in situation.candidates:
+            self._unable_since.pop(name, None)
+        else:
+            self._unable_since.setdefault(name, now)
+        if now < wish.until and now < self._unable_since.get(name, now) + UNABLE_LIMIT_S:
             return []
-        del self.wishes[name]
+        self._withdraw(name)
         self._not_before[name] = now + MOVE_LIMIT_S
         text = f"given up: {wish.target} did not take it in time"
         return [self._note("move-over", situation, text, target=wish.target, done=False)]
+
+    def _withdraw(self, name: str) -> None:
+        del self.wishes[name]
+        self._unable_since.pop(name, None)
 
     def _begin(self, situation: Situation, cluster: Cluster, now: float) -> list[Any]:
         name = situation.definition.name

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent import channel
 from agent.choosing import ChoosingSettings
-from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost
+from agent.guarding import FromRunner, FromTether, Guarding, Quit, RunnerLost, Several
 from agent.leash import GuardGone, GuardUp, KillAll, Launch, LaunchActivation, Leash, Say
 from agent.nameplate import NameWritten, WriteName
 from agent.parent import HAND_OVER_LIMIT_S
@@ -278,11 +278,12 @@ class Host:
         if self.paused or self.guard_paused:
             self._held_back.append(("guard", event))
             return
-        if isinstance(event, Received):
-            self._show_news(event.message)
+        received = event.messages if isinstance(event, Several) else (event,) if isinstance(event, Received) else ()
+        for each in received:
+            self._show_news(each.message)
         for action in guard.step(event, self.now):
             self._perform_guard(action)
-        if isinstance(event, Received) and isinstance(event.message, Recorded):
+        if any(isinstance(each.message, Recorded) for each in received):
             self.compare(self)
         if self.guard is guard:
             self._guard_alarm.set(guard.wake_at, max(self.timing.tick_s, self.behaviour.late_s))
@@ -320,8 +321,11 @@ class Host:
         self._leash_alarm.set(leash.wake_at, self.timing.stop_s / 16)
 
     def _release_held(self) -> None:
-        """What queued before the first tick is drained first (R7)."""
+        """What queued before the first tick is drained first, all messages at once (R7)."""
         held, self._held_back = self._held_back, []
+        waiting = [event for part, event in held if part == "guard" and isinstance(event, Received)]
+        if waiting:
+            held = [("guard", Several(tuple(waiting))), *(entry for entry in held if entry[1] not in waiting)]
         doors = {"guard": self._to_guard, "runner": self._to_runner, "leash": self.to_leash}
         for part, event in held:
             if not isinstance(event, Tick):

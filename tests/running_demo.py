@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from waiting import until
 
-from demo import presence
+from demo import layout, presence
 from demo.client import Seen, try_to_use
 from demo.news import lacking
+from demo.parts import drop_gate
 from demo.processes import Process, of_state
 from demo.state import State
 
@@ -195,7 +196,9 @@ class RunningDemo:
                 except ProcessLookupError:
                     pass
             if not left and self.process.poll() is not None:
-                return
+                break
+        for server in layout.SERVERS:
+            drop_gate(State(self.state).settings(server.name))
 
 
 def settle_for(timing: str, directory: Path) -> None:

@@ -3,8 +3,8 @@
 The programs get LOCUM_SERVICE, LOCUM_SERVER, LOCUM_ADDRESS, LOCUM_PORT,
 LOCUM_EPOCH, LOCUM_RUN, a directory in which those of one service may meet, and
 LOCUM_FILES, below which the service's files lie on this server: empty for /.  One
-that is started as a hot standby gets LOCUM_STANDBY=1 and epoch 0; what activates it gets
-its pid as LOCUM_PID.  Without a stop command it is SIGTERM, without a check it is the
+that is started as a hot standby gets epoch 0, and LOCUM_STANDBY=1 if it has to be activated;
+what activates it gets its pid as LOCUM_PID.  Without a stop command it is SIGTERM, without a check it is the
 port that accepts a connection.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import adoption, kept
+from agent.doors import KNOCKS_FROM
 from agent.drivers import programs
 from agent.drivers.boot import enabled_at_boot
 from agent.spawning import DEFAULT_PATH
@@ -120,7 +121,8 @@ class CommandDriver:
         """Whether its port accepts a connection at this server's address; None if that cannot be known yet."""
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
-                _, writer = await asyncio.open_connection(self._address, definition.port)
+                source = (KNOCKS_FROM[6 if ":" in self._address else 4], 0)
+                _, writer = await asyncio.open_connection(self._address, definition.port, local_addr=source)
         except TimeoutError:
             return None, f"no answer on {self._address} port {definition.port} within {CHECK_LIMIT_S:g} s"
         except OSError as error:

@@ -132,9 +132,9 @@ def forgetful_guard(put: Put) -> None:
 def lower_sds_heard(put: Put) -> None:
     honest = Guarding._receive
 
-    def receive(self: Guarding, sender: Peer, message: Message, now: float) -> None:
+    def receive(self: Guarding, sender: Peer, message: Message, now: float) -> Duty | bool:
         if sender.part == "sds":
             sender = Peer(sender.name, sender.part, max(sender.incarnation, self._around.knows))
-        honest(self, sender, message, now)
+        return honest(self, sender, message, now)
 
     put(Guarding, "_receive", receive)

@@ -8,11 +8,14 @@ import stat
 import subprocess
 
 import pytest
+from hosts import why_no_gate
 from running_demo import HOMES, RunningDemo, command, environment, locum
 from waiting import until
 
 from demo.client import look_up, try_to_use
-from demo.layout import SERVERS, ZONE
+from demo.layout import CLUSTER, SERVERS, ZONE
+
+NO_GATE = why_no_gate()
 
 
 def test_it_says_ready_once_and_who_serves_what(demo: RunningDemo) -> None:
@@ -94,6 +97,22 @@ def test_secrets_are_their_owners_alone(demo: RunningDemo) -> None:
     secrets = [*demo.state.glob("keys/*.key"), demo.state / "keys" / "tsig.secret", demo.state / "demo.lock"]
     assert len(secrets) == 7
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+
+
+@pytest.mark.skipif(NO_GATE is not None, reason=str(NO_GATE))
+def test_a_power_cut_takes_the_kernel_gate_along(demo: RunningDemo) -> None:
+    """R6: as it would the kernel; else nobody would be refused at that address, and clients would wait."""
+
+    def gated() -> bool:
+        tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+        return f"locum.{CLUSTER}.http." in tables
+
+    until(gated, within_s=30)
+    demo.done("kill", "http")
+    assert not gated()
+    demo.done("start", "http")
+    until(gated, within_s=30)
+    demo.settled()
 
 
 def test_a_killed_server_is_replaced_and_gets_its_service_back(demo: RunningDemo) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from parts import WWW
 
 from bus.messages import ServiceDefinition
-from sds.moves import FLAP_WINDOW, MOVE_LIMIT_S, PIN_S, Moves, Situation
+from sds.moves import FLAP_WINDOW, MOVE_LIMIT_S, PIN_S, UNABLE_LIMIT_S, Moves, Situation
 
 MAIL = ServiceDefinition(name="mail", fqdn="mail.test", port=2525, home="email", start=("run",))
 
@@ -65,6 +65,24 @@ def test_move_that_does_not_come_about_is_withdrawn_and_tried_later() -> None:
     assert not moves.wishes
     moves.step(cluster, 100.0 + 2 * MOVE_LIMIT_S)
     assert moves.wishes
+
+
+def test_target_that_cannot_take_it_for_a_moment_is_waited_for() -> None:
+    cluster, moves = Cluster(), Moves()
+    cluster.put(WWW, "email", "http")
+    moves.step(cluster, 100.0)
+    cluster.put(WWW, "email", "ftp")
+    moves.step(cluster, 101.0)
+    moves.step(cluster, 101.0 + UNABLE_LIMIT_S - 0.1)
+    assert moves.wishes["www"].target == "http"
+    cluster.put(WWW, "email", "http", "ftp")
+    moves.step(cluster, 103.0)
+    assert moves.wishes, "it is able again, and the time counts anew"
+    cluster.put(WWW, "email", "ftp")
+    moves.step(cluster, 104.0)
+    assert moves.wake_at() == 104.0 + UNABLE_LIMIT_S
+    moves.step(cluster, moves.wake_at())
+    assert not moves.wishes
 
 
 def test_service_that_flaps_goes_home_later_each_time() -> None:

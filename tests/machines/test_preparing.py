@@ -17,7 +17,9 @@ from agent.preparing import (
     Examined,
     Looked,
     LookIfShut,
+    LookIfUp,
     Preparing,
+    SeenUp,
 )
 from agent.shelf import Restaged
 from agent.takeover import Moved, ToHistory
@@ -241,3 +243,60 @@ def test_when_its_files_change_it_is_prepared_anew_and_a_hot_one_started_anew() 
 def test_files_that_change_where_it_does_not_stand_in_are_nothing_to_it() -> None:
     secondary = Secondary(WITH_FILES, holder=None)
     assert secondary.step(Restaged("www")) == []
+
+
+BEHIND = msgspec.structs.replace(WWW, standby="hot")
+GATE = channel.Gate(in_force=True)
+
+
+def behind_gate() -> Secondary:
+    """Its standby runs behind the kernel gate, and was not seen to be up yet."""
+    secondary = Secondary(BEHIND, holder=None)
+    secondary.step(GATE)
+    (line,) = said(secondary.appointed("http"), channel.Prepare)
+    assert line.definition == BEHIND
+    secondary.standby(7, definition=BEHIND)
+    assert secondary.machine.keeps_standby and secondary.machine.readiness == "preparing"
+    assert said(secondary.wait(1.0), LookIfUp)
+    return secondary
+
+
+def test_behind_the_gate_it_is_hot_once_it_is_up() -> None:
+    secondary = behind_gate()
+    secondary.step(SeenUp("www", False))
+    assert secondary.machine.readiness == "preparing" and said(secondary.wait(1.0), LookIfUp)
+    (event,) = happened(secondary.step(SeenUp("www", True)))
+    assert (secondary.machine.readiness, event.text) == ("hot", "hot")
+
+
+def test_behind_the_gate_one_that_does_not_come_up_is_killed_and_told() -> None:
+    secondary = behind_gate()
+    secondary.wait(BEHIND.start_limit_s)
+    actions = secondary.step(SeenUp("www", False))
+    assert said(actions, channel.EndStandby) and "did not answer on port" in happened(actions)[0].text
+    secondary.standby(None)
+    assert not secondary.machine.keeps_standby
+
+
+def test_without_the_gate_it_is_warm_and_says_so() -> None:
+    secondary = Secondary(BEHIND)
+    assert not said(secondary.first, channel.Prepare) and secondary.machine.readiness == "warm"
+    (event,) = happened(secondary.first)
+    assert event.kind == "prepared" and event.text.startswith("warm") and "kernel gate" in event.text
+
+
+def test_a_gate_that_comes_makes_it_hot_and_one_that_is_lost_makes_it_warm() -> None:
+    secondary = Secondary(BEHIND)
+    assert said(secondary.step(GATE), channel.Prepare)
+    secondary.standby(7, definition=BEHIND)
+    secondary.step(SeenUp("www", True))
+    secondary.step(channel.Gate(in_force=False, reason="it broke"))
+    secondary.standby(None, "the kernel gate is not in force any more")
+    assert secondary.machine.readiness == "warm"
+    assert not said(secondary.wait(LONGEST_PAUSE_S), channel.Prepare)
+
+
+def test_a_service_that_can_be_activated_needs_no_gate() -> None:
+    secondary = hot()
+    secondary.step(channel.Gate(in_force=False, reason="no root"))
+    assert secondary.machine.readiness == "hot"

@@ -1,4 +1,4 @@
-"""P6, P19: what a server can run reaches the SDS, whatever is lost on the way."""
+"""P6, P19: what a server can run, and what protects it, reaches the SDS, whatever is lost on the way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from stage import HOMES, Stage
 
-from agent.running import Ability
+from agent import channel
+from agent.running import KERNEL_GATE, Ability, FromGuard
 from bus.messages import Message, Registration, Table
 from bus.wire import Header
 
@@ -41,3 +42,18 @@ def test_an_answer_to_an_earlier_registration_is_not_taken_for_the_newest_ones()
     stage.run(2.0)
     assert lost, "the test lost nothing"
     assert {entry["server"] for entry in stage.service("mail")["candidates"] if entry["ok"]} >= {"http"}
+
+
+def test_r6_the_others_see_whether_the_kernel_gate_is_in_force() -> None:
+    stage = Stage()
+    stage.boot("http", "ftp", "email")
+    stage.run(3.0)
+
+    def guards() -> list[str]:
+        return next(list(row["guards"]) for row in stage.status()["servers"] if row["name"] == "http")
+
+    assert KERNEL_GATE not in guards()
+    for in_force in (True, True, False):
+        stage.hosts["http"]._to_runner(FromGuard(channel.Gate(in_force=in_force, reason="" if in_force else "it broke")))
+        stage.run(1.0)
+        assert guards().count(KERNEL_GATE) == in_force

@@ -10,7 +10,7 @@ from parts import LITTLE, TIMING, WITNESS, G, Guard, H, S, acknowledge, guard, r
 
 from agent import channel
 from agent.duty import Run
-from agent.guarding import RunnerLost
+from agent.guarding import RunnerLost, Several
 from bus.messages import (
     Appointment,
     Assignment,
@@ -24,6 +24,7 @@ from bus.messages import (
     Renewed,
     Superseded,
 )
+from bus.step import NEVER, Received
 from bus.values import ALONE, NOBODY
 
 
@@ -381,3 +382,55 @@ def test_nobody_is_recorded_only_while_the_lease_of_w_runs() -> None:
     actions = renew(holder, holder.wait(TIMING.beat_s)) + holder.wait(TIMING.beat_s)
     assert [message.secondary for message in said(actions, Appointment)][-1] == NOBODY
     assert holder.holding.leases.until("-witness") > holder.now
+
+
+def test_r7_all_that_waited_is_heard_before_the_lease_is_looked_at() -> None:
+    """A guard that is a little late finds two messages: the older earns nothing, the newer does."""
+    holder = backed()
+    beat = said(holder.wait(2 * TIMING.beat_s + LITTLE), KeepAlive)[-1]
+    lease_over = holder.holding.serve_until()
+    holder.now = lease_over + LITTLE
+    assert holder.now - holder.machine.wake_at < H / 2, "late, but by too little to be taken for a gap"
+    older = Received(WITNESS, ReleaseAcknowledged(service="www", epoch=0))
+    actions = holder.machine.step(Several((older, Received(guard("ftp"), acknowledge(beat)))), holder.now)
+    assert not said(actions, channel.Kill) and not holder.holding.lapsed
+    assert holder.holding.serve_until() > holder.now
+
+
+def test_r7_what_waited_too_long_saves_nobody() -> None:
+    holder = backed()
+    beats = said(holder.wait(2 * TIMING.beat_s + LITTLE), KeepAlive)[-2:]
+    holder.now += H
+    actions = holder.machine.step(Several(tuple(Received(guard("ftp"), acknowledge(beat)) for beat in beats)), holder.now)
+    assert said(actions, channel.Kill) and holder.holding.lapsed
+
+
+def test_r6_the_door_is_open_as_long_as_the_lease_and_gone_with_the_service() -> None:
+    holder = backed()
+    port = holder.holding.definition.port
+    assert holder.machine.doors == {port: holder.holding.serve_until()}
+    before = holder.machine.doors[port]
+    answer(holder, "ftp", TIMING.beat_s)
+    assert holder.machine.doors[port] > before
+    holder.runner(channel.GiveUp(service="www", epoch=1, reason="broken"))
+    assert holder.machine.doors[port] <= holder.now + H, "its last word may leave; nothing is prolonged"
+    holder.tether(channel.Gone(service="www", number=1, spawn=1))
+    assert holder.machine.doors == {}
+
+
+def test_r6_a_lapse_shuts_the_door_at_once() -> None:
+    holder = backed()
+    port = holder.holding.definition.port
+    holder.wait(H + LITTLE)
+    assert holder.holding.lapsed and holder.machine.doors[port] <= holder.now
+
+
+def test_r6_a_holder_that_was_alone_and_gives_up_has_an_end_again() -> None:
+    """R12: no lease, so no end; but once it gives up, not for longer than a lease."""
+    holder = serving("ftp")
+    record(holder, ALONE, 1)
+    holder.wait(LITTLE)
+    port = holder.holding.definition.port
+    assert holder.machine.doors == {port: NEVER}
+    holder.runner(channel.GiveUp(service="www", epoch=1, reason="broken"))
+    assert holder.machine.doors[port] <= holder.now + H

@@ -10,8 +10,9 @@ from parts import LITTLE, TIMING, WITNESS, WWW, G, Guard, H, guard, said
 
 from agent import channel
 from agent.duty import Run
-from agent.guarding import RunnerLost
+from agent.guarding import GateNews, RunnerLost
 from bus.messages import Grant, KeepAlive, Released, RemoveAssignment, Renewal, Renewed, Takeover
+from bus.step import LONG_AGO
 
 HOT = msgspec.structs.replace(WWW, standby="hot", activate=("open",))
 
@@ -90,6 +91,76 @@ def test_r5_lease_over_in_the_middle_of_an_activation_kills_it() -> None:
     actions = secondary.wait(H + LITTLE)
     assert said(actions, channel.Kill) and secondary.holding.lapsed
     assert not said(secondary.runner(activate()), channel.Activate), "and it is not activated again"
+
+
+BEHIND = msgspec.structs.replace(HOT, activate=())
+"""A service whose program listens at once: it can be hot only behind the kernel gate."""
+
+
+def gate(secondary: Guard, in_force: bool, *ports: int) -> list[Any]:
+    return secondary.machine.step(GateNews(in_force, "" if in_force else "it broke", frozenset(ports)), secondary.now)
+
+
+def behind_gate() -> Guard:
+    """A secondary of http whose standby listens as process 42, behind the gate."""
+    secondary = Guard()
+    secondary.keep_alive(guard("http"), KeepAlive)
+    gate(secondary, True)
+    assert not said(secondary.runner(prepare(BEHIND)), channel.Prepare), "not before its port is shut"
+    assert secondary.machine.doors == {BEHIND.port: LONG_AGO}
+    assert not said(gate(secondary, True, BEHIND.port + 1), channel.Prepare), "that is another's"
+    assert said(gate(secondary, True, BEHIND.port), channel.Prepare)
+    (line,) = said(secondary.tether(channel.Spawned(service="www", epoch=0, pid=42)), channel.Standby)
+    assert (line.pid, secondary.duty.run) == (42, Run.STANDBY)
+    return secondary
+
+
+def test_r6_without_the_gate_nothing_is_started_that_listens() -> None:
+    secondary = Guard()
+    secondary.keep_alive(guard("http"), KeepAlive)
+    actions = secondary.runner(prepare(BEHIND))
+    assert "kernel gate" in said(actions, channel.Standby)[0].reason and not said(actions, channel.Prepare)
+
+
+def test_r6_the_gate_opens_under_the_lease_and_not_before() -> None:
+    secondary = behind_gate()
+    actions = granted(secondary, BEHIND)
+    assert [start.standby for start in said(actions, channel.Start)] == [42]
+    assert secondary.machine.doors == {BEHIND.port: secondary.holding.serve_until()}
+    line = channel.Activate(service="www", epoch=2, grant_id=1002, argv=(), environment={}, output="")
+    assert said(secondary.runner(line), channel.Activate)
+    over_at = secondary.holding.serve_until()
+    actions = secondary.wait(H + LITTLE)
+    assert said(actions, channel.Kill) and secondary.machine.doors[BEHIND.port] <= over_at
+
+
+def test_r6_a_gate_that_is_lost_costs_the_standby_its_life() -> None:
+    secondary = behind_gate()
+    actions = gate(secondary, False)
+    assert said(actions, channel.Kill) and said(actions, channel.Gate) == [channel.Gate(in_force=False, reason="it broke")]
+    actions = secondary.tether(channel.Gone(service="www", number=1, spawn=1))
+    assert "kernel gate" in said(actions, channel.Standby)[0].reason and not secondary.machine.doors
+
+
+def test_r6_a_standby_that_is_shut_by_itself_needs_no_gate_and_is_gated_all_the_same() -> None:
+    secondary = hot()
+    assert secondary.machine.doors == {HOT.port: LONG_AGO}
+    assert not gate(secondary, False) or secondary.duty.run is Run.STANDBY
+
+
+def test_r6_standby_that_is_ended_while_it_waits_for_the_gate_is_never_started() -> None:
+    secondary = Guard()
+    secondary.keep_alive(guard("http"), KeepAlive)
+    gate(secondary, True)
+    secondary.runner(prepare(BEHIND))
+    assert said(secondary.runner(channel.EndStandby(service="www")), channel.Kill)
+    secondary.tether(channel.Gone(service="www", number=1, spawn=0))
+    assert not said(gate(secondary, True, BEHIND.port), channel.Prepare) and secondary.duty.run is Run.OFF
+
+
+def test_a_runner_that_returns_hears_of_the_gate() -> None:
+    secondary = behind_gate()
+    assert said(secondary.tether(channel.RunnerUp()), channel.Gate) == [channel.Gate(in_force=True)]
 
 
 def test_r14_released_at_once_while_shut_and_not_before_gone_once_activated() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from parts import LITTLE, TIMING, WITNESS, G, Guard, H, guard, said
+from parts import LITTLE, TIMING, WITNESS, G, Guard, H, S, guard, said
 
 from agent import channel
+from agent.guarding import Several
 from bus.messages import Acknowledgement, Assignment, Epochs, KeepAlive, Refusal, RemoveAssignment, Renewal, Report, Takeover
-from bus.step import Peer, Tick
+from bus.step import Peer, Received, Tick
 
 
 def secondary() -> Guard:
@@ -42,6 +43,17 @@ def test_r7_nobody_is_judged_across_a_gap() -> None:
     assert not said(standing_in.machine.step(Tick(), standing_in.now), Takeover)
     assert not said(standing_in.wait(H - LITTLE), Takeover)
     assert said(standing_in.wait(TIMING.beat_s), Takeover)
+
+
+def test_r7_a_keep_alive_that_waits_is_heard_before_its_holder_is_judged() -> None:
+    """The promise ran out a moment ago; what waits behind another message of the same service is the keep-alive that prolongs it."""
+    standing_in = secondary()
+    standing_in.wait(G - LITTLE)
+    standing_in.now += 3 * LITTLE
+    stale = Received(WITNESS, Refusal(service="www", epoch=1, number=1, question=0, reason="holder-heard"))
+    beat = KeepAlive(service="www", epoch=1, grant_id=1001, number=1, beat=2, nonce=3, lease_s=H, stop_s=S)
+    actions = standing_in.machine.step(Several((stale, Received(guard("http"), beat))), standing_in.now)
+    assert said(actions, Acknowledgement) and not said(actions, Takeover)
 
 
 def test_r9_question_is_repeated_under_rising_numbers_even_after_dismissal() -> None:

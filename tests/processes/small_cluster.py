@@ -16,9 +16,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hosts import Namespace, Switch
 from waiting import until
 
+from agent import adoption, gate
 from bus import keys
+from bus.config import AgentConfig, ConfigError, parse
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOON_S = 30.0
@@ -56,12 +59,12 @@ def toml(value: object) -> str:
 class Part:
     """One `locum` process, or another of our programs, in the foreground, and what it says."""
 
-    def __init__(self, name: str, words: Iterable[str], log: Path, program: str = "cli.main") -> None:
+    def __init__(self, name: str, words: Iterable[str], log: Path, program: str = "cli.main", prefix: Iterable[str] = ()) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", program, *words],
+                [*prefix, sys.executable, "-P", "-m", program, *words],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -89,6 +92,7 @@ class SmallCluster:
         self.sds_address = f"{self.net}.10"
         self.name_server: str | None = None
         self.timing = "auto"
+        self.hosts: dict[str, Namespace] = {}  # where parts and the client are, if not all on this machine
         self.parts: list[Part] = []
         self._numbers = itertools.count(1)
         names = list(servers)
@@ -101,6 +105,14 @@ class SmallCluster:
         self.has_door = False  # of the SDS's store, to the files
         self.dns = ""  # the section [dns] of every agent's file
         self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(names, 11)}
+
+    def move_to_hosts(self, switch: Switch) -> None:
+        """Every server, the SDS and a client on a host of its own; before anything is started."""
+        self.net = "10.78.0"
+        self.sds_address = f"{self.net}.10"
+        self.servers = {name: f"{self.net}.{number}" for number, name in enumerate(self.servers, 11)}
+        places = {"sds": self.sds_address, "client": f"{self.net}.100", **self.servers}
+        self.hosts = {name: switch.plug_in(address) for name, address in places.items()}
 
     def key(self, name: str) -> Path:
         return self.directory / f"{name}.key"
@@ -146,7 +158,9 @@ class SmallCluster:
 
     def start(self, kind: str, settings: Path) -> Part:
         """`locum sds` or `locum agent` with these settings."""
-        part = Part(settings.stem, [kind, "--config", str(settings)], settings.with_suffix(".log"))
+        host = "sds" if kind == "sds" else parse(settings.read_text(), AgentConfig, str(settings)).name
+        prefix = self.hosts[host].prefix if host in self.hosts else ()
+        part = Part(settings.stem, [kind, "--config", str(settings)], settings.with_suffix(".log"), prefix=prefix)
         self.parts.append(part)
         return part
 
@@ -206,6 +220,14 @@ class SmallCluster:
                 except subprocess.TimeoutExpired:
                     part.process.kill()
                     part.process.wait()
+        self._drop_gates()
+
+    def _drop_gates(self) -> None:
+        """What agents that were killed left in this machine's kernel; hosts of a test are gone with it."""
+        for settings in () if self.hosts else self.directory.glob("*.toml"):
+            with contextlib.suppress(ConfigError):
+                config = parse(settings.read_text(), AgentConfig, str(settings))
+                gate.remove_left(config, adoption.identity(config))
 
     def logs(self) -> str:
         return "\n".join(f"--- {part.name}\n{part.said()}" for part in self.parts)
@@ -215,8 +237,9 @@ class SmallCluster:
     def locum(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command about this cluster, to its end."""
         options = ["--sds", self.sds_address, "--cluster", "small", "--key", str(self.key("operator"))]
+        prefix = self.hosts["client"].prefix if "client" in self.hosts else []
         return subprocess.run(
-            command(*words, *options, "--sds-key", str(self.directory / "sds.key.pub")),
+            [*prefix, *command(*words, *options, "--sds-key", str(self.directory / "sds.key.pub"))],
             env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -244,6 +267,11 @@ class SmallCluster:
 
     def whoami(self, server: str) -> dict[str, Any] | None:
         """What answers for www at this server's address."""
+        if "client" in self.hosts:
+            return self.hosts["client"].inside(lambda: self._whoami(server))
+        return self._whoami(server)
+
+    def _whoami(self, server: str) -> dict[str, Any] | None:
         connection = http.client.HTTPConnection(self.servers[server], PORT, timeout=2)
         try:
             connection.request("GET", "/whoami")

@@ -250,6 +250,13 @@ def test_an_activation_alone_earns_one_lease() -> None:
     assert leash.wake_at == 10.0 + H + HALF_S
 
 
+def test_a_standby_behind_the_gate_is_on_the_leash_though_nothing_is_run_to_activate_it() -> None:
+    leash = standby()
+    assert leash.step(msgspec.structs.replace(activate(), argv=()), 10.0) == [Say(Activated(service="www", epoch=1, status=0))]
+    assert leash.wake_at == 10.0 + H + HALF_S
+    assert KillAll(("www",)) in leash.step(Tick(), leash.wake_at)
+
+
 def test_only_a_shut_standby_that_runs_is_activated() -> None:
     assert unactivated(Leash(H, HALF_S).step(activate(), 0.0))  # none
     assert unactivated(running().step(activate(), 0.0))  # it is no standby
