@@ -20,10 +20,13 @@ from typing import Protocol, TypeVar
 from agent.doors import Build, Done, Doors, Event, Failed, Look, Looked, Order, Refresh, Remove, Wanted
 from agent.gate import GateError
 from agent.guarding import GateNews
-from bus.step import Tick
+from bus.step import LONG_AGO, Tick
 
 SLOW_S = 0.1
 """An order that takes the kernel longer is remarked upon."""
+
+REMARK_EVERY_S = 60.0
+"""Between two remarks of one kind: somebody may flush the rules again and again."""
 
 _LONGEST_WAIT_S = 3600.0
 
@@ -53,6 +56,7 @@ class Porter:
         self._told: GateNews | None = None
         self._mended = 0
         self._remarks: deque[str] = deque(maxlen=10)
+        self._remarked_at: dict[str, float] = {}  # by what it is about
         self._began_at: float | None = None  # the order that is under way
         threading.Thread(target=self._run, name="porter", daemon=True).start()
 
@@ -117,14 +121,14 @@ class Porter:
             self._began_at = None
             took_s = self._clock() - began_at
             if took_s > SLOW_S:
-                self._remark(f"the kernel took {took_s:.2f} s to change the kernel gate; the tether does not wait for it")
+                self._remark("slow", f"the kernel took {took_s:.2f} s to change the kernel gate; the tether does not wait for it")
             order = self._doors.step(answer, self._clock())
 
     def _report_changes(self) -> None:
         doors = self._doors
         if doors.mended > self._mended:
             self._mended = doors.mended
-            self._remark("the table of the kernel gate was changed or removed by somebody else: made anew")
+            self._remark("mended", "the table of the kernel gate was changed or removed by somebody else: made anew")
         news = GateNews(in_force=doors.in_force, reason=doors.reason, ports=doors.gated)
         if news != self._told:
             self._report(news)
@@ -134,7 +138,11 @@ class Porter:
         self._news.append(news)
         os.eventfd_write(self._bell, 1)
 
-    def _remark(self, text: str) -> None:
+    def _remark(self, about: str, text: str) -> None:
+        now = self._clock()
+        if now - self._remarked_at.get(about, LONG_AGO) < REMARK_EVERY_S:
+            return
+        self._remarked_at[about] = now
         self._remarks.append(text)
         os.eventfd_write(self._bell, 1)
 
