@@ -73,6 +73,20 @@ def test_the_timeline_is_filtered_by_server_service_and_kind(monitor: FakeMonito
     expect(page.locator(".event time")).to_have_attribute("title", re.compile("UTC$"))
 
 
+def test_older_events_are_asked_for(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(monitor.url))
+    events = page.locator(".event")
+    known = len(monitor.state["events"])
+    expect(events).to_have_count(known)
+    page.get_by_role("button", name="Older events").click()
+    expect(events.last.locator("p").first).to_have_text("once, 2")
+    page.get_by_role("button", name="Older events").click()
+    expect(events.last.locator("p").first).to_have_text("once, 1")
+    expect(events.last).to_contain_text("1 January")
+    expect(events).to_have_count(known + 2)
+    expect(page.get_by_role("button", name="Older events")).to_have_count(0)
+
+
 def test_a_page_that_missed_something_asks_again(monitor: FakeMonitor, look: Look) -> None:
     page = drawn(look(monitor.url))
     monitor.change(recorded.taken_over(time.time()), lost=True)
