@@ -34,7 +34,7 @@ def matches(stored: str, password: str) -> bool:
     _, cost, block, lanes, salt, expected = stored.split("$")
     try:
         found = _derived(password, _read(salt), int(cost), int(block), int(lanes))
-    except ValueError:  # costs that this machine cannot pay, or base64 that is none
+    except (ValueError, TypeError, OverflowError):  # costs that this machine cannot pay, or base64 that is none
         return False
     return hmac.compare_digest(found, _read(expected))
 

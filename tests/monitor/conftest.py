@@ -24,7 +24,7 @@ def sds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldSds]:
 def running(sds: ToldSds) -> Iterator[Site]:
     """A monitor for all tests of a file."""
     directory: Path = sds.public_key_file.parent
-    site = Site(directory, sds, password_hash=hashed(PASSWORD), names=["locum.test"], browsers=5)
+    site = Site(directory, sds, password_hash=hashed(PASSWORD), names=["locum.test"])
     try:
         yield site.ready()
     finally:

@@ -92,9 +92,9 @@ class Site:
         lines = [f"{key} = {json.dumps(value)}" for key, value in (values | settings).items()]
         lines += ["[sds]", 'address = "127.0.0.1"', f"port = {sds.router_port}", f"updates_port = {sds.updates_port}"]
         lines += [f"public_key_file = {json.dumps(str(sds.public_key_file))}"]
-        self.settings = directory / "monitor.toml"
+        self.settings = directory / f"monitor-{self.port}.toml"
         self.settings.write_text("\n".join(lines) + "\n")
-        self.log = directory / "monitor.log"
+        self.log = directory / f"monitor-{self.port}.log"
         with self.log.open("ab") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cli.main", "monitor", "--config", str(self.settings)],

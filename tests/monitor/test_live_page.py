@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from site_running import SOON_S, Page, Site
+from told_sds import ToldSds
 from waiting import until
 
 
@@ -80,20 +81,19 @@ def test_a_silent_sds_is_shown_and_found_again(site: Site) -> None:
         until(lambda: page.state()["head"]["lost_since"] is None, within_s=SOON_S)
 
 
-def test_a_sixth_page_is_told_that_there_are_five(site: Site) -> None:
-    """The settings of this monitor allow five."""
-    pages = [Page(f"http://127.0.0.1:{site.port}", ["websocket"]) for _ in range(5)]
+def test_one_page_too_many_is_told_so(sds: ToldSds, tmp_path: Path) -> None:
+    site = Site(sds.public_key_file.parent, sds, state_dir=str(tmp_path), browsers=2)
     try:
-        refused = site.get("/socket.io/?EIO=4&transport=polling")
-        assert refused.code == 503 and "5 browsers watch already" in refused.json["error"]
-        assert site.get("/").code == 200
+        site.ready()
+        with site.page(), site.page("polling"):
+            refused = site.get("/socket.io/?EIO=4&transport=polling")
+            assert refused.code == 503 and "2 browsers watch already" in refused.json["error"]
+            assert site.get("/").code == 200
+        until(lambda: "locum_monitor_browsers 0.0" in site.get("/metrics").text, within_s=SOON_S)
+        with site.page() as page:
+            until(lambda: page.told, within_s=SOON_S)
     finally:
-        threads = [threading.Thread(target=page.close) for page in pages]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    until(lambda: site.get("/metrics").text.find("locum_monitor_browsers 0.0") > 0, within_s=SOON_S)
+        site.end()
 
 
 def test_the_status_is_the_sdss_and_how_old_it_is(site: Site) -> None:
@@ -144,9 +144,10 @@ def test_a_page_is_there_though_none_was_built(site: Site) -> None:
     assert answer.code == 200 and answer.headers["Content-Type"].startswith("text/html")
 
 
-def test_sigterm_is_a_clean_end_though_pages_are_open(sds: Any, tmp_path: Any) -> None:
-    site = Site(sds.public_key_file.parent, sds, state_dir=str(tmp_path / "other")).ready()
+def test_sigterm_is_a_clean_end_though_pages_are_open(sds: ToldSds, tmp_path: Path) -> None:
+    site = Site(sds.public_key_file.parent, sds, state_dir=str(tmp_path))
     try:
+        site.ready()
         with site.page() as page:
             until(lambda: page.told, within_s=SOON_S)
             assert site.end() == 0
