@@ -152,6 +152,19 @@ def test_without_servers_and_services_it_says_what_to_do(monitor: FakeMonitor, l
     expect(page.locator("#services")).to_contain_text("No service is defined yet")
 
 
+def test_of_many_servers_the_telling_ones_come_first(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(monitor.url))
+    now = time.time()
+    idle = {f"a{number:02d}": recorded.server(f"a{number:02d}", now, holds=(), stands_in_for=(), loads=()) for number in range(60)}
+    idle["a59"] = recorded.server("a59", now, state="silent", loads=())
+    monitor.change({"version": 2, "servers": recorded.plain(idle)})
+    expect(page.locator("[data-server]")).to_have_count(48)
+    expect(page.locator("[data-server]").first).to_have_attribute("data-server", "a59")
+    expect(page.locator("[data-server=http]")).to_be_visible()
+    page.get_by_role("button", name="Show all 63 servers").click()
+    expect(page.locator("[data-server]")).to_have_count(63)
+
+
 def test_a_service_that_nobody_holds_cannot_be_overlooked(monitor: FakeMonitor, look: Look) -> None:
     page = drawn(look(monitor.url))
     now = time.time()
