@@ -29,6 +29,9 @@ from pathlib import Path
 OLDEST_NODE = 18
 """The first major version of Node that esbuild and npm run on."""
 
+_IMPATIENT = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000")
+"""The demo waits for this: npm's own patience with a network that is away is minutes."""
+
 _BUNDLED = ("page.js", "page.css")
 
 
@@ -82,7 +85,7 @@ class Page:
     def _install(self, node: Node, for_tests: bool) -> None:
         say("installing what the page is built with ...")
         words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *([] if for_tests else ["--omit=dev"])]
-        done = run([*node.npm, *words], node, self.sources)
+        done = run([*node.npm, *words, *_IMPATIENT], node, self.sources)
         if done.returncode:
             raise BuildError(f"npm cannot install its packages: check the network ({reason(done.stdout)})")
         (self.packages / ".locum").write_text(self._wanted(for_tests), encoding="utf-8")

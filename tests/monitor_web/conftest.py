@@ -67,7 +67,7 @@ def look(browser: Browser) -> Iterator[Look]:
         opened.append(context)
         page = context.new_page()
         if not expect_errors:
-            page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}") if said.type in ("error", "warning") else None)
+            page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}") if said.type == "error" else None)
             page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))
         page.goto(url)
         return page

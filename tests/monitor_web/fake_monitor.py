@@ -84,6 +84,7 @@ class FakeMonitor:
         app.add_url_rule("/", view_func=lambda: send_from_directory(STATIC, "index.html"), endpoint="page")
         app.add_url_rule("/static/<path:name>", view_func=lambda name: send_from_directory(STATIC, name), endpoint="files")
         app.add_url_rule("/api/session", view_func=self._session)
+        app.add_url_rule("/api/history", view_func=self._history)
         app.add_url_rule("/api/sequence/<event>", view_func=lambda event: self._told_as(recorded.sequence()), endpoint="sequence")
         app.add_url_rule("/login", view_func=self._login, methods=["POST"])
         app.add_url_rule("/logout", view_func=self._logout, methods=["POST"])
@@ -101,6 +102,14 @@ class FakeMonitor:
 
     def _session(self) -> Response:
         return jsonify(operator=self.operator, name="operator" if self.operator else None, csrf=CSRF)
+
+    def _history(self) -> Response:
+        """Two pages: before the first event that was told there was one, and before that another."""
+        before = request.args["before"]
+        number = 2 if before == self.state["events"][0]["id"] else 1
+        at, last = f"2026-01-0{number}T10:00:00.000+00:00", number == 1
+        event = {"id": f"0-{number}", "at": at, "kind": "silent", "server": "http", "text": f"once, {number}"}
+        return jsonify(events=[event | {"service": None, "epoch": None, "evidence": {}}], before=None if last else "0-2")
 
     def _login(self) -> tuple[Response, int]:
         self.operator = self._body()["password"] == PASSWORD

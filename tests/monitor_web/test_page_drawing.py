@@ -73,6 +73,20 @@ def test_the_timeline_is_filtered_by_server_service_and_kind(monitor: FakeMonito
     expect(page.locator(".event time")).to_have_attribute("title", re.compile("UTC$"))
 
 
+def test_older_events_are_asked_for(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(monitor.url))
+    events = page.locator(".event")
+    known = len(monitor.state["events"])
+    expect(events).to_have_count(known)
+    page.get_by_role("button", name="Older events").click()
+    expect(events.last.locator("p").first).to_have_text("once, 2")
+    page.get_by_role("button", name="Older events").click()
+    expect(events.last.locator("p").first).to_have_text("once, 1")
+    expect(events.last).to_contain_text("1 January")
+    expect(events).to_have_count(known + 2)
+    expect(page.get_by_role("button", name="Older events")).to_have_count(0)
+
+
 def test_a_page_that_missed_something_asks_again(monitor: FakeMonitor, look: Look) -> None:
     page = drawn(look(monitor.url))
     monitor.change(recorded.taken_over(time.time()), lost=True)
@@ -136,6 +150,19 @@ def test_without_servers_and_services_it_says_what_to_do(monitor: FakeMonitor, l
     monitor.change({"version": 2, **gone})
     expect(page.locator("#picture")).to_contain_text("No server has registered yet")
     expect(page.locator("#services")).to_contain_text("No service is defined yet")
+
+
+def test_of_many_servers_the_telling_ones_come_first(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(monitor.url))
+    now = time.time()
+    idle = {f"a{number:02d}": recorded.server(f"a{number:02d}", now, holds=(), stands_in_for=(), loads=()) for number in range(60)}
+    idle["a59"] = recorded.server("a59", now, state="silent", loads=())
+    monitor.change({"version": 2, "servers": recorded.plain(idle)})
+    expect(page.locator("[data-server]")).to_have_count(48)
+    expect(page.locator("[data-server]").first).to_have_attribute("data-server", "a59")
+    expect(page.locator("[data-server=http]")).to_be_visible()
+    page.get_by_role("button", name="Show all 63 servers").click()
+    expect(page.locator("[data-server]")).to_have_count(63)
 
 
 def test_a_service_that_nobody_holds_cannot_be_overlooked(monitor: FakeMonitor, look: Look) -> None:

@@ -67,6 +67,8 @@ def test_the_story_is_seen_on_the_page(demo: RunningDemo, look: Look) -> None:
     holds(page, "http", "www")
     expect(page.locator("[data-kind=serving]", has_text=f"www moved from {stand_in} to http").first).to_be_visible()
     expect(page.locator(".verdict.tone-ok")).to_be_visible()
+    page.get_by_role("button", name="Older events").click()
+    expect(page.get_by_role("button", name="Older events")).to_have_count(0)  # there are none
 
 
 def test_an_operator_moves_a_service_and_breaks_a_part(demo: RunningDemo, look: Look) -> None:

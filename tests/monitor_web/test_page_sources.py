@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from cli.page import Page
+from cli.page import Node, Page
 from cli.page_types import written
 
 SOURCES = Path(__file__).resolve().parents[2] / "monitor" / "web" / "src"
@@ -20,11 +17,9 @@ def test_the_types_are_those_of_the_monitor() -> None:
 
 
 def test_the_types_hold(built: Page) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no node to run the TypeScript compiler with")
+    node = Node.found(built.root).node
     checked = subprocess.run(
-        [node, "node_modules/typescript/bin/tsc", "-p", "."], cwd=built.sources, capture_output=True, text=True, timeout=240, check=False
+        [*node, "node_modules/typescript/bin/tsc", "-p", "."], cwd=built.sources, capture_output=True, text=True, timeout=240, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

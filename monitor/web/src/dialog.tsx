@@ -1,4 +1,4 @@
-// A dialog over the page: the browser's own, which keeps the focus inside and ends with Escape.
+// A dialog over the page: the browser's own, which keeps the focus inside, ends with Escape, and gives the focus back.
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -14,12 +14,8 @@ export function Dialog({ title, wide = false, close, children }: DialogShown): J
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const opened = dialog.current;
-    const before = document.activeElement;
     if (opened !== null && !opened.open) opened.showModal();
-    return () => {
-      opened?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
+    return () => opened?.close();
   }, []);
   return (
     <dialog ref={dialog} class={wide ? "wide" : ""} aria-labelledby="dialog-title" onClose={close}>

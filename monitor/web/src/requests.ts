@@ -1,6 +1,6 @@
 // What is asked of the monitor over HTTP; every failure is one line for people.
 
-import type { DemoWish, Outcome, Preview, Sequence, Session, Wish } from "./state";
+import type { DemoWish, EventShown, Outcome, Preview, Sequence, Session, Wish } from "./state";
 
 /** The monitor did not do it, and why. */
 export class Refusal extends Error {}
@@ -33,6 +33,25 @@ export const sequence = (event: string): Promise<Sequence> => answer<Sequence>(`
 export const preview = (csrf: string, wish: Wish): Promise<Preview> => post<Preview>("/api/preview", csrf, wish);
 export const act = (csrf: string, wish: Wish): Promise<Outcome> => post<Outcome>("/api/act", csrf, wish);
 export const demo = (csrf: string, wish: DemoWish): Promise<Outcome> => post<Outcome>("/api/demo", csrf, wish);
+
+/** A page of the history, the oldest first, and the event before which to go on; null at the end of what the monitor keeps. */
+export interface HistoryPage {
+  readonly events: readonly EventShown[];
+  readonly before: string | null;
+}
+
+interface Printed extends Omit<EventShown, "at" | "sequence"> {
+  /** RFC 3339 */
+  readonly at: string;
+}
+
+/** The events before this one, as `locum history` tells them. */
+export async function history(before: string): Promise<HistoryPage> {
+  const path = `/api/history?limit=100&before=${encodeURIComponent(before)}`;
+  const page = await answer<{ events: readonly Printed[]; before: string | null }>(path, {});
+  const events = page.events.map((event) => ({ ...event, at: Date.parse(event.at) / 1000, text: event.text || event.kind, sequence: false }));
+  return { events, before: page.before };
+}
 
 /** Raises Refusal if the password is wrong. */
 export async function login(csrf: string, password: string): Promise<Session> {

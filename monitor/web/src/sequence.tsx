@@ -35,23 +35,42 @@ function Diagram({ found }: { found: Sequence }): JSX.Element {
     <div class="diagram" tabIndex={0} role="group" aria-label="sequence diagram; the same in words is below">
       <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height} aria-hidden="true" focusable="false">
         {found.participants.map(({ name, dead }) => (
-          <Lifeline key={name} name={name} dead={dead} x={places.get(name) ?? 0} height={height} />
+          <Lifeline key={name} name={name} x={places.get(name) ?? 0} height={height} end={dead ? lastWord(found, name) : null} />
         ))}
         {found.messages.map((message, place) => (
-          <MessageArrow key={place} message={message} places={places} y={TOP + STEP * (place + 0.75)} />
+          <MessageArrow key={place} message={message} places={places} y={rowOf(place)} />
         ))}
       </svg>
     </div>
   );
 }
 
-function Lifeline({ name, dead, x, height }: { name: string; dead: boolean; x: number; height: number }): JSX.Element {
+/** Where the lifeline of who died ends: after the last that it said. */
+function lastWord(found: Sequence, name: string): number {
+  const last = found.messages.map((message) => message.from).lastIndexOf(name);
+  return last < 0 ? TOP - 14 : rowOf(last) + 22;
+}
+
+function rowOf(place: number): number {
+  return TOP + STEP * (place + 0.75);
+}
+
+interface LifelineShown {
+  readonly name: string;
+  readonly x: number;
+  readonly height: number;
+  /** Where it ends; null if it goes on. */
+  readonly end: number | null;
+}
+
+function Lifeline({ name, x, height, end }: LifelineShown): JSX.Element {
   return (
-    <g class={`lifeline ${dead ? "dead" : ""}`}>
-      <path class="life" d={`M${x} 34V${height - 8}`} />
+    <g class={`lifeline ${end === null ? "" : "dead"}`}>
+      <path class="life" d={`M${x} 34V${end ?? height - 8}`} />
+      {end !== null && <path class="gone" d={`M${x} ${end}V${height - 8}`} />}
       <rect x={x - 62} y="4" width="124" height="30" rx="6" />
-      <text x={x} y="24">{dead ? `${name} (dead)` : name}</text>
-      {dead && <path class="end" d={`M${x - 7} 41l14 14m0-14l-14 14`} />}
+      <text x={x} y="24">{end === null ? name : `${name} (dead)`}</text>
+      {end !== null && <path class="end" d={`M${x - 7} ${end - 7}l14 14m0-14l-14 14`} />}
     </g>
   );
 }

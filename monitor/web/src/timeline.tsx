@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { memo } from "preact/compat";
 import { useMemo, useState } from "preact/hooks";
+import { useOlder } from "./older";
 import { hue, Mark, type Sign } from "./signs";
 import type { EventShown } from "./state";
 import { useSurroundings } from "./surroundings";
@@ -24,7 +25,11 @@ interface Filter {
 export function Timeline({ zone, setZone }: { zone: string; setZone: (zone: string) => void }): JSX.Element {
   const { state, showSequence } = useSurroundings();
   const [filter, setFilter] = useState<Filter>({ server: "", service: "", sort: "everything" });
-  const events = useMemo(() => state.events.filter((event) => passes(event, filter)).reverse(), [state.events, filter]);
+  const older = useOlder(state.events);
+  const events = useMemo(
+    () => [...older.events, ...state.events].filter((event) => passes(event, filter)).reverse(),
+    [state.events, filter, older.events.length],
+  );
   return (
     <section class="panel timeline" aria-labelledby="timeline-title" id="timeline">
       <h2 id="timeline-title">What happened</h2>
@@ -45,6 +50,7 @@ export function Timeline({ zone, setZone }: { zone: string; setZone: (zone: stri
           ))}
         </ol>
       )}
+      {older.button}
     </section>
   );
 }

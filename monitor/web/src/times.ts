@@ -45,12 +45,19 @@ export const day = (at: number, zone: string): string => format(zone, "day").for
 /** Everything, with the zone. */
 export const full = (at: number, zone: string): string => format(zone, "full").format(at * 1000);
 
-/** This browser's clock, told anew every second. */
+const watchers = new Set<(now: number) => void>();
+
+window.setInterval(() => {
+  const now = here();
+  for (const tell of watchers) tell(now);
+}, 1000);
+
+/** This browser's clock, told anew every second: to all at once, so that they are drawn at once. */
 export function useNow(): number {
   const [now, setNow] = useState(here);
   useEffect(() => {
-    const timer = window.setInterval(() => setNow(here()), 1000);
-    return () => window.clearInterval(timer);
+    watchers.add(setNow);
+    return () => void watchers.delete(setNow);
   }, []);
   return now;
 }
