@@ -11,17 +11,18 @@ and while the database is away.  Nothing here ever stops a service.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from agent.manifest import Manifest, ManifestError, astray
+from agent.manifest import Hash, Manifest, ManifestError, astray
 from agent.staging import Plan, Record, Tree, intending, plan, recorded, taken, why_suspicious
 from bus.messages import Happened
 from bus.step import LONG_AGO
-from bus.values import TEXT_LIMIT, FilesState, ServiceDefinition
+from bus.values import TEXT_LIMIT, Count, FilesState, ServiceDefinition
 
 Role = Literal["other", "stand-in", "holder"]
+Shown = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 LOOK_EVERY_S = 5.0
 """Between two looks at this server's disk."""
@@ -45,11 +46,11 @@ AWAY_GRACE_S = 3.0
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The newest version of a service's files in the database."""
 
-    version: str
-    number: int  # counts the versions of this service
-    epoch: int = 0  # of the holder that stored it, or the highest before
-    at: str = ""  # RFC 3339, for people
-    by: str = ""  # a server or a person
+    version: Hash
+    number: Count  # counts the versions of this service
+    epoch: Count = 0  # of the holder that stored it, or the highest before
+    at: Shown = ""  # RFC 3339, for people
+    by: Shown = ""  # a server or a person
 
 
 # -- what comes in
@@ -219,7 +220,7 @@ class Shelf:
         if self._foreign and self.role != "holder":
             return self._foreign
         if not self.known_to(now):
-            return False
+            return self.role == "holder" and self._record.version is not None
         if self.complete or (self._record.version is not None and (self._away or self._trouble or self._foreign)):
             return True
         if self._head is None:

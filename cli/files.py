@@ -12,8 +12,9 @@ from typing import Any
 import click
 import msgspec
 
+from agent.database import FilesAway, NotStored
 from agent.disk import Disk, DiskError
-from agent.files import Files, FilesAway, NotStored
+from agent.files import Files
 from agent.manifest import Entry, Manifest, ManifestError
 from agent.shelf import Head
 from agent.staging import Record, plan
@@ -164,7 +165,7 @@ def put(service: str, paths: tuple[str, ...], into: str | None, config: str | No
 
 def _who() -> str:
     try:
-        return getpass.getuser()
+        return getpass.getuser()[:100]
     except (KeyError, OSError):
         return f"user {os.getuid()}"
 

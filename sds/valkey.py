@@ -87,6 +87,8 @@ class Valkey:
 
     def __init__(self, state_dir: Path, door: Door | None = None) -> None:
         self._door = door
+        self._password = ""  # of the one that ran before, if any: whoever speaks to it need not be told anew
+        self._port = 0
         self.dir = state_dir / "store"
         self.url = ""
         """How to reach it, with its password if it has one; known after `start`."""
@@ -230,7 +232,7 @@ class Valkey:
         elif self._door is not None:
             listen = ""
         else:
-            listen = f'bind 127.0.0.1\nport {_free_port()}\nrequirepass "{secrets.token_hex(24)}"'
+            listen = f'bind 127.0.0.1\nport {self._port or _free_port()}\nrequirepass "{self._password or secrets.token_hex(24)}"'
         if self._door is not None:
             listen = self._with_door(listen, self._door)
         clients = 1000 if self._door else 100
@@ -244,7 +246,8 @@ class Valkey:
         words = dict(line.split(" ", 1) for line in self._config.read_text().splitlines() if " " in line)
         path = str(self.dir.resolve() / "valkey.sock")
         if "#password" in words:
-            password, port = words["#password"], int(words["port"])
+            self._password = password = words["#password"]
+            port = int(words["port"])
             if "unixsocket" in words:
                 return f"unix://{_SDS}:{password}@{quote(path)}", password, path
             address = words["bind"]
@@ -252,7 +255,8 @@ class Valkey:
             return f"redis://{_SDS}:{password}@{place}:{port}/0", password, (address, port)
         if words.get("port", "0") == "0":
             return f"unix://{quote(path)}", "", path
-        password, port = words["requirepass"].strip('"'), int(words["port"])
+        self._password = password = words["requirepass"].strip('"')
+        self._port = port = int(words["port"])
         return f"redis://:{password}@127.0.0.1:{port}/0", password, ("127.0.0.1", port)
 
     @property
@@ -266,7 +270,7 @@ class Valkey:
 
     def _with_door(self, listen: str, door: Door) -> str:
         """Nobody without a password; the SDS by one that is drawn anew; `files` for the files alone."""
-        password = secrets.token_hex(24)
+        password = self._password or secrets.token_hex(24)
         known, files = (hashlib.sha256(word.encode()).hexdigest() for word in (password, door.password))
         return "\n".join(
             (

@@ -8,8 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from agent.database import AnyFiles
 from agent.depot import Depot, Part
-from agent.files import AnyFiles, Files
+from agent.files import Files
 from bus.config import AgentConfig, SdsAddress
 from bus.files_settings import FilesSettings
 from bus.log import Log
@@ -80,7 +81,7 @@ def play(story: Callable[[], Awaitable[None]], service: ServiceDefinition, *serv
     async def main() -> None:
         runs = [asyncio.ensure_future(server.depot.run(lambda: [service])) for server in servers]
         try:
-            await asyncio.wait_for(story(), 60)
+            await asyncio.wait_for(story(), 200)
         finally:
             for server, run in zip(servers, runs, strict=True):
                 server.depot.close()
