@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from agent.manifest import Manifest
-from agent.shelf import Head
+from agent.shelf_events import Head
 
 KEPT_VERSIONS = 3
 """Of each service; older ones are forgotten."""

@@ -20,7 +20,8 @@ from agent.database import AnyFiles, FilesAway, NotStored
 from agent.disk import Disk, DiskError
 from agent.manifest import Manifest, ManifestError
 from agent.records import Records
-from agent.shelf import (
+from agent.shelf import Shelf
+from agent.shelf_events import (
     Away,
     Head,
     Heads,
@@ -33,7 +34,6 @@ from agent.shelf import (
     Role,
     Save,
     Saved,
-    Shelf,
     Stage,
     Staged,
     Told,

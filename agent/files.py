@@ -28,7 +28,7 @@ from redis.retry import Retry
 
 from agent.database import KEPT_VERSIONS, FilesAway, NotStored
 from agent.manifest import CHUNK_BYTES, Manifest, ManifestError, digest, read, written
-from agent.shelf import Head
+from agent.shelf_events import Head
 from bus.config import ConfigError
 from bus.files_settings import FilesSettings
 from bus.keys import load_password

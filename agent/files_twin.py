@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from agent.database import KEPT_VERSIONS, FilesAway, NotStored
 from agent.manifest import Manifest, ManifestError, digest, read, written
-from agent.shelf import Head
+from agent.shelf_events import Head
 
 
 class FilesTwin:

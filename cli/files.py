@@ -16,7 +16,7 @@ from agent.database import FilesAway, NotStored
 from agent.disk import Disk, DiskError
 from agent.files import Files
 from agent.manifest import Entry, Manifest, ManifestError
-from agent.shelf import Head
+from agent.shelf_events import Head
 from agent.staging import Record, plan
 from cli.files_where import Where, where
 from cli.filing import Filed, changed

@@ -17,7 +17,6 @@ if the first was forgotten.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -28,12 +27,9 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
-from bus.config import SdsConfig
-from bus.files_settings import FILES_USER, files_rules
-from bus.keys import load_password
+from sds.door import SDS_USER, Door
 from sds.rows import StoreError
 
 _LONGEST_SOCKET_PATH = 107  # sun_path holds 108 bytes with the zero at the end
@@ -51,31 +47,6 @@ save ""
 maxclients {clients}
 tcp-backlog 64
 """
-
-
-_SDS = "sds"
-"""The SDS's own user, where there is a door; without one nobody else gets in at all."""
-
-
-class Door(NamedTuple):
-    """Where the files of a cluster's services can be had, and by which password."""
-
-    cluster: str
-    address: str
-    port: int
-    password: str
-
-    @property
-    def mark(self) -> str:
-        """Tells one door from another."""
-        return hashlib.sha256(f"{self} {files_rules(self.cluster)}".encode()).hexdigest()
-
-
-def door(config: SdsConfig) -> Door | None:
-    """The door of these settings.  Raises `ConfigError` if its password cannot be read."""
-    if config.files is None:
-        return None
-    return Door(config.cluster, config.files.address, config.files.port, load_password(Path(config.files.password_file)))
 
 
 def _now() -> float:
@@ -234,7 +205,7 @@ class Valkey:
         else:
             listen = f'bind 127.0.0.1\nport {self._port or _free_port()}\nrequirepass "{self._password or secrets.token_hex(24)}"'
         if self._door is not None:
-            listen = self._with_door(listen, self._door)
+            listen = self._door.lines(listen, self._password or secrets.token_hex(24))
         clients = 1000 if self._door else 100
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -249,10 +220,10 @@ class Valkey:
             self._password = password = words["#password"]
             port = int(words["port"])
             if "unixsocket" in words:
-                return f"unix://{_SDS}:{password}@{quote(path)}", password, path
+                return f"unix://{SDS_USER}:{password}@{quote(path)}", password, path
             address = words["bind"]
             place = f"[{address}]" if ":" in address else address
-            return f"redis://{_SDS}:{password}@{place}:{port}/0", password, (address, port)
+            return f"redis://{SDS_USER}:{password}@{place}:{port}/0", password, (address, port)
         if words.get("port", "0") == "0":
             return f"unix://{quote(path)}", "", path
         self._password = password = words["requirepass"].strip('"')
@@ -261,30 +232,12 @@ class Valkey:
 
     @property
     def _user(self) -> str:
-        return _SDS if self._door else ""
+        return SDS_USER if self._door else ""
 
     def _is_for_our_door(self) -> bool:
         """Whether the server of this configuration listens for files where it is to, and for no one else."""
         marks = [line.partition(" ")[2] for line in self._config.read_text().splitlines() if line.startswith("#door ")]
         return marks == ([self._door.mark] if self._door else [])
-
-    def _with_door(self, listen: str, door: Door) -> str:
-        """Nobody without a password; the SDS by one that is drawn anew; `files` for the files alone."""
-        password = self._password or secrets.token_hex(24)
-        known, files = (hashlib.sha256(word.encode()).hexdigest() for word in (password, door.password))
-        return "\n".join(
-            (
-                f"#password {password}",
-                f"#door {door.mark}",
-                *(line for line in listen.splitlines() if not line.startswith("port ")),
-                f"bind {door.address}",
-                f"port {door.port}",
-                "protected-mode no",
-                "user default off",
-                f"user {_SDS} on #{known} ~* &* +@all",
-                f"user {FILES_USER} on #{files} {files_rules(door.cluster)}",
-            )
-        )
 
     def _why_it_died(self, binary: Path) -> str:
         lines = self._log.read_text(errors="replace").splitlines()

@@ -16,7 +16,8 @@ from bus.files_settings import FilesSettings
 from bus.log import Log
 from bus.messages import Message
 from bus.values import ServiceDefinition
-from sds.valkey import Door, Valkey
+from sds.door import Door
+from sds.valkey import Valkey
 
 PASSWORD = "a-password-of-tests"
 

@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import pytest
 
+from sds.door import Door
 from sds.rows import Row, StoreError
 from sds.store import Store
-from sds.valkey import Door, Valkey, _binary, _free_port
+from sds.valkey import Valkey, _binary, _free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
