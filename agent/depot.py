@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from agent.database import AnyFiles, FilesAway, NotStored
 from agent.disk import Disk, DiskError
-from agent.files import AnyFiles, Files, FilesAway, NotStored
 from agent.manifest import Manifest, ManifestError
 from agent.records import Records
-from agent.shelf import (
+from agent.shelf import Shelf
+from agent.shelf_events import (
     Away,
     Head,
     Heads,
@@ -33,7 +34,6 @@ from agent.shelf import (
     Role,
     Save,
     Saved,
-    Shelf,
     Stage,
     Staged,
     Told,
@@ -72,7 +72,7 @@ class Depot:
         """Without `[files]` in the settings there is no database.  Raises `ConfigError`."""
         self._me = config.name
         self._log = log
-        self._files = files or (Files(config.files, config.cluster) if config.files else None)
+        self._files = files or _database(config)
         self._disk = Disk(config.files.root if config.files else "/", sweeps=True)
         self._records = Records(Path(config.state_dir))
         self._shelves: dict[str, Shelf] = {}
@@ -124,7 +124,7 @@ class Depot:
             ready = shelf.ready(clock())
             if isinstance(ready, str):
                 return ready
-            if ready:
+            if ready or self._shelves.get(definition.name) is not shelf:
                 return None
             shelf.look_now()
             async with self._turned:
@@ -147,9 +147,10 @@ class Depot:
             return
         while True:
             self._wanted.clear()
-            for definition in definitions():
-                if definition.files:
-                    self._shelf(definition).be(definition, *self.part_of(definition.name))
+            wanted = {definition.name: definition for definition in definitions() if definition.files}
+            for definition in wanted.values():
+                self._shelf(definition).be(definition, *self.part_of(definition.name))
+            self._shelves = {name: shelf for name, shelf in self._shelves.items() if name in wanted}
             if self._shelves:
                 await self._round(self._files)
             async with self._turned:
@@ -265,6 +266,15 @@ class Depot:
             return Saved(files.commit(action.manifest, action.base, action.epoch, self._me))
         except (DiskError, ManifestError, NotStored) as error:
             return Saved(None, str(error))
+
+
+def _database(config: AgentConfig) -> AnyFiles | None:
+    """Imported only where there is one: a runner starts quickly."""
+    if config.files is None:
+        return None
+    from agent.files import Files
+
+    return Files(config.files, config.cluster)
 
 
 def upload(files: AnyFiles, disk: Disk, manifest: Manifest) -> None:

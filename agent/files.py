@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -26,15 +26,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from agent.database import KEPT_VERSIONS, FilesAway, NotStored
 from agent.manifest import CHUNK_BYTES, Manifest, ManifestError, digest, read, written
-from agent.shelf import Head
+from agent.shelf_events import Head
 from bus.config import ConfigError
 from bus.files_settings import FilesSettings
 from bus.keys import load_password
 from bus.log import wall_clock
-
-KEPT_VERSIONS = 3
-"""Of each service; older ones are forgotten."""
 
 UNCOMMITTED_S = 3_600
 """A chunk that no version needs is forgotten after this time."""
@@ -99,27 +97,6 @@ _REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
 )
 
 _heads = msgspec.json.Decoder(Head)
-
-
-class FilesAway(Exception):
-    """The database did not do it, or is not known to have done it: one line, where and why.  What was asked may be asked again."""
-
-
-class NotStored(Exception):
-    """The database refused a new version; nothing was changed."""
-
-
-class AnyFiles(Protocol):
-    """The database of files, or its twin (agent/files_twin.py)."""
-
-    def heads(self) -> dict[str, Head]: ...
-    def versions(self, service: str) -> tuple[Head, ...]: ...
-    def manifest(self, service: str, version: str) -> Manifest: ...
-    def chunk(self, name: str) -> bytes: ...
-    def lacking(self, names: Iterable[str]) -> list[str]: ...
-    def put(self, data: bytes) -> str: ...
-    def commit(self, manifest: Manifest, base: str | None, epoch: int, by: str) -> Head: ...
-    def close(self) -> None: ...
 
 
 class Files:

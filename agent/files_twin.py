@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.files import KEPT_VERSIONS, FilesAway, NotStored
+from agent.database import KEPT_VERSIONS, FilesAway, NotStored
 from agent.manifest import Manifest, ManifestError, digest, read, written
-from agent.shelf import Head
+from agent.shelf_events import Head
 
 
 class FilesTwin:

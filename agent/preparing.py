@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from agent import channel
-from agent.shelf import Restaged
+from agent.shelf_events import Restaged
 from agent.takeover import Moved, ToGuard, ToHistory
 from bus.messages import Happened
 from bus.step import LONG_AGO, NEVER

@@ -34,7 +34,7 @@ from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.preparing import Examine, Examined, Looked, LookIfShut, LookIfUp, SeenUp
 from agent.running import Ability, Exit, FilesAre, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
-from agent.shelf import Restaged
+from agent.shelf_events import Restaged
 from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard, Told
 from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse

@@ -20,7 +20,7 @@ from agent.leaving import Leaving
 from agent.nameplate import NameAnswered, NameWritten
 from agent.naming import Naming
 from agent.preparing import Examined, Looked, Preparing, SeenUp
-from agent.shelf import Restaged
+from agent.shelf_events import Restaged
 from agent.surroundings import SDS
 from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
 from bus.config import Timing

@@ -11,17 +11,30 @@ and while the database is away.  Nothing here ever stops a service.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from agent.manifest import Manifest, ManifestError, astray
-from agent.staging import Plan, Record, Tree, intending, plan, recorded, taken, why_suspicious
+from agent.shelf_events import (
+    Away,
+    Head,
+    Heads,
+    Look,
+    Looked,
+    ManifestRead,
+    ReadManifest,
+    Remember,
+    Restaged,
+    Role,
+    Save,
+    Saved,
+    Stage,
+    Staged,
+    Told,
+)
+from agent.staging import Record, Tree, intending, plan, recorded, taken, why_suspicious
 from bus.messages import Happened
 from bus.step import LONG_AGO
 from bus.values import TEXT_LIMIT, FilesState, ServiceDefinition
-
-Role = Literal["other", "stand-in", "holder"]
 
 LOOK_EVERY_S = 5.0
 """Between two looks at this server's disk."""
@@ -40,115 +53,6 @@ FORGIVEN_S = 60.0
 
 AWAY_GRACE_S = 3.0
 """A database that was not reached for so long is away: what is here has to do."""
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest version of a service's files in the database."""
-
-    version: str
-    number: int  # counts the versions of this service
-    epoch: int = 0  # of the holder that stored it, or the highest before
-    at: str = ""  # RFC 3339, for people
-    by: str = ""  # a server or a person
-
-
-# -- what comes in
-
-
-class Heads(msgspec.Struct, frozen=True):
-    """The database answered: this is the newest version, None if it has none."""
-
-    head: Head | None
-
-
-class Away(msgspec.Struct, frozen=True):
-    """The database did not do what it was asked."""
-
-    reason: str
-
-
-class ManifestRead(msgspec.Struct, frozen=True):
-    """The answer to `ReadManifest`; in place of the manifest why it cannot be used."""
-
-    version: str
-    manifest: Manifest | None
-    trouble: str = ""
-
-
-class Looked(msgspec.Struct, frozen=True):
-    """The answer to `Look`; in place of the tree why it could not be read."""
-
-    tree: Tree | None
-    trouble: str = ""
-
-
-class Staged(msgspec.Struct, frozen=True):
-    """The answer to `Stage`: what is here now, or why the old version still is."""
-
-    tree: Tree | None
-    trouble: str = ""
-
-
-class Saved(msgspec.Struct, frozen=True):
-    """The answer to `Save`: the new head; or None, and why it was refused."""
-
-    head: Head | None
-    trouble: str = ""
-
-
-# -- what goes out
-
-
-class ReadManifest(msgspec.Struct, frozen=True):
-    """Fetch the manifest of this version."""
-
-    service: str
-    version: str
-
-
-class Look(msgspec.Struct, frozen=True):
-    """Read what stands at these paths."""
-
-    service: str
-    paths: tuple[str, ...]
-
-
-class Stage(msgspec.Struct, frozen=True):
-    """Carry out the plan: fetch all, remember `intent`, put all in place, and look again."""
-
-    service: str
-    paths: tuple[str, ...]
-    manifest: Manifest
-    steps: Plan
-    tree: Tree
-    intent: Record
-
-
-class Save(msgspec.Struct, frozen=True):
-    """Store these files as the version after `base`; refused if another came between, or a later epoch."""
-
-    service: str
-    manifest: Manifest
-    base: str | None
-    epoch: int
-
-
-class Remember(msgspec.Struct, frozen=True):
-    """Write the record to this server's disk."""
-
-    record: Record
-
-
-class Told(msgspec.Struct, frozen=True):
-    """Tell the SDS that this happened."""
-
-    message: Happened
-
-
-class Restaged(msgspec.Struct, frozen=True):
-    """The files of a service were changed here: what was prepared with the old ones is prepared anew."""
-
-    service: str
 
 
 class Shelf:
@@ -219,7 +123,7 @@ class Shelf:
         if self._foreign and self.role != "holder":
             return self._foreign
         if not self.known_to(now):
-            return False
+            return self.role == "holder" and self._record.version is not None
         if self.complete or (self._record.version is not None and (self._away or self._trouble or self._foreign)):
             return True
         if self._head is None:

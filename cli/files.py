@@ -12,10 +12,11 @@ from typing import Any
 import click
 import msgspec
 
+from agent.database import FilesAway, NotStored
 from agent.disk import Disk, DiskError
-from agent.files import Files, FilesAway, NotStored
+from agent.files import Files
 from agent.manifest import Entry, Manifest, ManifestError
-from agent.shelf import Head
+from agent.shelf_events import Head
 from agent.staging import Record, plan
 from cli.files_where import Where, where
 from cli.filing import Filed, changed
@@ -164,7 +165,7 @@ def put(service: str, paths: tuple[str, ...], into: str | None, config: str | No
 
 def _who() -> str:
     try:
-        return getpass.getuser()
+        return getpass.getuser()[:100]
     except (KeyError, OSError):
         return f"user {os.getuid()}"
 

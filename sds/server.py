@@ -34,11 +34,12 @@ from sds.admission import Admission, Book, BookNotWritten, BookWritten, Relisted
 from sds.book import BookFile
 from sds.case import Record, Write, WriteFailed, Written
 from sds.description import Outlived, Publish, ServerWriteFailed, ServiceDescription, Turned, WriteServer
+from sds.door import door
 from sds.keeper import Keeper, Outcome, load
 from sds.looking_back import Wanted
 from sds.membership import Server
 from sds.store import Loaded, Row, Store, StoreError
-from sds.valkey import Valkey, door
+from sds.valkey import Valkey
 from sds.welcome import place
 
 REFUSED, MISCONFIGURED = 1, 2

@@ -17,7 +17,6 @@ if the first was forgotten.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -28,12 +27,9 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
-from bus.config import SdsConfig
-from bus.files_settings import FILES_USER, files_rules
-from bus.keys import load_password
+from sds.door import SDS_USER, Door
 from sds.rows import StoreError
 
 _LONGEST_SOCKET_PATH = 107  # sun_path holds 108 bytes with the zero at the end
@@ -53,31 +49,6 @@ tcp-backlog 64
 """
 
 
-_SDS = "sds"
-"""The SDS's own user, where there is a door; without one nobody else gets in at all."""
-
-
-class Door(NamedTuple):
-    """Where the files of a cluster's services can be had, and by which password."""
-
-    cluster: str
-    address: str
-    port: int
-    password: str
-
-    @property
-    def mark(self) -> str:
-        """Tells one door from another."""
-        return hashlib.sha256(f"{self} {files_rules(self.cluster)}".encode()).hexdigest()
-
-
-def door(config: SdsConfig) -> Door | None:
-    """The door of these settings.  Raises `ConfigError` if its password cannot be read."""
-    if config.files is None:
-        return None
-    return Door(config.cluster, config.files.address, config.files.port, load_password(Path(config.files.password_file)))
-
-
 def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -87,6 +58,8 @@ class Valkey:
 
     def __init__(self, state_dir: Path, door: Door | None = None) -> None:
         self._door = door
+        self._password = ""  # of the one that ran before, if any: whoever speaks to it need not be told anew
+        self._port = 0
         self.dir = state_dir / "store"
         self.url = ""
         """How to reach it, with its password if it has one; known after `start`."""
@@ -230,9 +203,9 @@ class Valkey:
         elif self._door is not None:
             listen = ""
         else:
-            listen = f'bind 127.0.0.1\nport {_free_port()}\nrequirepass "{secrets.token_hex(24)}"'
+            listen = f'bind 127.0.0.1\nport {self._port or _free_port()}\nrequirepass "{self._password or secrets.token_hex(24)}"'
         if self._door is not None:
-            listen = self._with_door(listen, self._door)
+            listen = self._door.lines(listen, self._password or secrets.token_hex(24))
         clients = 1000 if self._door else 100
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -244,43 +217,27 @@ class Valkey:
         words = dict(line.split(" ", 1) for line in self._config.read_text().splitlines() if " " in line)
         path = str(self.dir.resolve() / "valkey.sock")
         if "#password" in words:
-            password, port = words["#password"], int(words["port"])
+            self._password = password = words["#password"]
+            port = int(words["port"])
             if "unixsocket" in words:
-                return f"unix://{_SDS}:{password}@{quote(path)}", password, path
+                return f"unix://{SDS_USER}:{password}@{quote(path)}", password, path
             address = words["bind"]
             place = f"[{address}]" if ":" in address else address
-            return f"redis://{_SDS}:{password}@{place}:{port}/0", password, (address, port)
+            return f"redis://{SDS_USER}:{password}@{place}:{port}/0", password, (address, port)
         if words.get("port", "0") == "0":
             return f"unix://{quote(path)}", "", path
-        password, port = words["requirepass"].strip('"'), int(words["port"])
+        self._password = password = words["requirepass"].strip('"')
+        self._port = port = int(words["port"])
         return f"redis://:{password}@127.0.0.1:{port}/0", password, ("127.0.0.1", port)
 
     @property
     def _user(self) -> str:
-        return _SDS if self._door else ""
+        return SDS_USER if self._door else ""
 
     def _is_for_our_door(self) -> bool:
         """Whether the server of this configuration listens for files where it is to, and for no one else."""
         marks = [line.partition(" ")[2] for line in self._config.read_text().splitlines() if line.startswith("#door ")]
         return marks == ([self._door.mark] if self._door else [])
-
-    def _with_door(self, listen: str, door: Door) -> str:
-        """Nobody without a password; the SDS by one that is drawn anew; `files` for the files alone."""
-        password = secrets.token_hex(24)
-        known, files = (hashlib.sha256(word.encode()).hexdigest() for word in (password, door.password))
-        return "\n".join(
-            (
-                f"#password {password}",
-                f"#door {door.mark}",
-                *(line for line in listen.splitlines() if not line.startswith("port ")),
-                f"bind {door.address}",
-                f"port {door.port}",
-                "protected-mode no",
-                "user default off",
-                f"user {_SDS} on #{known} ~* &* +@all",
-                f"user {FILES_USER} on #{files} {files_rules(door.cluster)}",
-            )
-        )
 
     def _why_it_died(self, binary: Path) -> str:
         lines = self._log.read_text(errors="replace").splitlines()

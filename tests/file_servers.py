@@ -8,14 +8,16 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from agent.database import AnyFiles
 from agent.depot import Depot, Part
-from agent.files import AnyFiles, Files
+from agent.files import Files
 from bus.config import AgentConfig, SdsAddress
 from bus.files_settings import FilesSettings
 from bus.log import Log
 from bus.messages import Message
 from bus.values import ServiceDefinition
-from sds.valkey import Door, Valkey
+from sds.door import Door
+from sds.valkey import Valkey
 
 PASSWORD = "a-password-of-tests"
 
@@ -80,7 +82,7 @@ def play(story: Callable[[], Awaitable[None]], service: ServiceDefinition, *serv
     async def main() -> None:
         runs = [asyncio.ensure_future(server.depot.run(lambda: [service])) for server in servers]
         try:
-            await asyncio.wait_for(story(), 60)
+            await asyncio.wait_for(story(), 200)
         finally:
             for server, run in zip(servers, runs, strict=True):
                 server.depot.close()

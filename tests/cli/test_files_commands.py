@@ -11,9 +11,9 @@ import pytest
 from command_line import locum
 from file_servers import Store
 
+from agent.database import NotStored
 from agent.depot import upload
 from agent.disk import Disk
-from agent.files import NotStored
 from agent.staging import taken
 
 PATHS = ("/srv/www", "/etc/www.conf")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from file_servers import Store
 
-from agent.files import AnyFiles
+from agent.database import AnyFiles
 from agent.files_twin import FilesTwin
 
 

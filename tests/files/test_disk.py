@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from files_made import PAGE, entry, manifest_of, text_entry
 
+from agent.database import FilesAway
 from agent.disk import Disk, DiskError
-from agent.files import FilesAway
 from agent.manifest import CHUNK_BYTES, Manifest, digest
 from agent.records import Records
 from agent.staging import Plan, Record, Tree, plan, recorded, taken

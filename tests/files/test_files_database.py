@@ -9,7 +9,8 @@ import redis
 from file_servers import Store
 from files_made import entry, manifest_of, of_text
 
-from agent.files import KEPT_VERSIONS, AnyFiles, Files, FilesAway, NotStored
+from agent.database import KEPT_VERSIONS, AnyFiles, FilesAway, NotStored
+from agent.files import Files
 from agent.manifest import ManifestError, digest, written
 from bus.files_settings import FilesSettings
 

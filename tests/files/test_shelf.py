@@ -7,12 +7,8 @@ from typing import Any
 from files_made import PAGE, manifest_of, of_text, text_entry, tree_of
 
 from agent.manifest import Manifest, written
-from agent.shelf import (
-    AWAY_GRACE_S,
-    FIRST_VERSION_S,
-    FORGIVEN_S,
-    LOOK_EVERY_S,
-    SETTLED_S,
+from agent.shelf import AWAY_GRACE_S, FIRST_VERSION_S, FORGIVEN_S, LOOK_EVERY_S, SETTLED_S, Shelf
+from agent.shelf_events import (
     Away,
     Head,
     Heads,
@@ -25,7 +21,6 @@ from agent.shelf import (
     Role,
     Save,
     Saved,
-    Shelf,
     Stage,
     Staged,
     Told,

@@ -21,7 +21,7 @@ from agent.preparing import (
     Preparing,
     SeenUp,
 )
-from agent.shelf import Restaged
+from agent.shelf_events import Restaged
 from agent.takeover import Moved, ToHistory
 from bus.messages import Happened
 from bus.step import Tick

@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import pytest
 
+from sds.door import Door
 from sds.rows import Row, StoreError
 from sds.store import Store
-from sds.valkey import Door, Valkey, _binary, _free_port
+from sds.valkey import Valkey, _binary, _free_port
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -308,3 +309,18 @@ def test_a_door_that_is_taken_is_one_line_with_the_keys(state: Path) -> None:
         taken.listen()
         with pytest.raises(StoreError, match=r"files\.address and files\.port"):
             with_door(state, taken.getsockname()[1]).start(within_s=30)
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["socket", "address"])
+@pytest.mark.parametrize("door", [False, True], ids=["without", "with-a-door"])
+def test_one_that_died_is_started_again_where_those_who_speak_to_it_find_it(state: Path, door: bool, deep: bool) -> None:
+    home = state / ("d" * 60) / ("e" * 60) if deep else state
+    valkey = with_door(home) if door else Embedded(home)
+    valkey.start(within_s=30)
+    row = written(valkey, home)
+    store = Store(valkey.url, "demo", home / "h.json", 10, 10)
+    os.kill(valkey.pid, signal.SIGKILL)
+    until(valkey.died, 30)
+    valkey.start(within_s=30)
+    assert store.load().rows == (row,)
+    store.close()
