@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
+from agent import kept
 from bus.config import AgentConfig
 
 _AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPOCH", b"LOCUM_GRANT"
@@ -277,14 +278,39 @@ def end_leftovers(agent_id: str, within_s: float, sessions: Collection[int] = ()
 
 
 def _leftovers(agent_id: str, sessions: Collection[int]) -> list[Adopted]:
-    left = find(agent_id)
-    if sessions:
-        me = os.getpid()
-        found = {one.pid for one in left}
-        for stat in processes().values():
-            if stat.session in sessions and not stat.zombie and stat.pid != me and stat.pid not in found:
-                left.append(Adopted(stat.pid, stat.started))
-    return left
+    """By mark, session, record (agent/kept.py) and descent.
+
+    Whose descendants bear no mark comes after them: without it they would be lost.
+    """
+    left = {one.pid: one for one in find(agent_id)}
+    every = processes()
+    caller: Stat | None = every.get(os.getpid())
+    while caller is not None:
+        caller = every.get(every.pop(caller.pid).parent)
+    this_boot = kept.boot()
+    recorded = {pid: service for service, record in kept.all_below(_run_directory(agent_id)) for pid in kept.owned(record, this_boot)}
+    for stat in every.values():
+        if not stat.zombie and stat.pid not in left and (stat.session in sessions or stat.pid in recorded):
+            left[stat.pid] = Adopted(stat.pid, stat.started, recorded.get(stat.pid))
+    below = {stat.pid: _ancestor(stat, left, every) for stat in every.values() if not stat.zombie and stat.pid not in left}
+    parents = set(below.values())
+    hidden = [Adopted(pid, every[pid].started, left[ancestor].service) for pid, ancestor in below.items() if ancestor is not None]
+    return hidden + [one for one in left.values() if one.pid not in parents]
+
+
+def _ancestor(stat: Stat, among: Collection[int], every: Mapping[int, Stat]) -> int | None:
+    """The nearest of them from which a process descends."""
+    for _ in range(len(every)):
+        parent = every.get(stat.parent)
+        if parent is None or parent.pid in among:
+            return parent.pid if parent else None
+        stat = parent
+    return None  # pids were given anew during the scan: the next one shows
+
+
+def _run_directory(agent_id: str) -> str:
+    """Where an agent's services have their directories."""
+    return os.path.join(agent_id.partition("@")[2], "run")
 
 
 def _complaint(agent_id: str, one: Adopted) -> str:

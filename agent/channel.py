@@ -75,6 +75,7 @@ class Spawn(Line, frozen=True, kw_only=True):
     environment: dict[str, str]
     output: str  # a file to which standard output and error are appended
     number: int = 0  # given by the guard, for the tether: `Gone` names the newest that it saw
+    keeper: bool = False  # the program is one of ours that keeps daemons: orphans of the service are its children
 
 
 class Prepare(Line, frozen=True, kw_only=True):

@@ -11,6 +11,9 @@ from agent.channel import Activate, Spawn
 from agent.leash import ActivationEnded, Event, NoneLeft, ProcessEnded, ProcessFailed, ProcessStarted
 from agent.spawning import Child, Program, launch, verdict_of
 
+HELD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+"""A keeper waits for these, and none of them may come before it does."""
+
 
 class Households:
     """Each service's main process and all that came of it.
@@ -50,13 +53,16 @@ class Households:
         return []
 
     def _fork(self, what: Spawn | Activate) -> Child:
+        keeper = isinstance(what, Spawn) and what.keeper
         child = launch(
             Program(
                 argv=what.argv,
                 environment=what.environment | adoption.marks(self._agent_id, what.service, what.epoch, what.grant_id),
                 directory=self._directory,
-                death_signal=signal.SIGKILL,
+                death_signal=signal.SIGHUP if keeper else signal.SIGKILL,  # a keeper first ends whom it keeps
                 output=what.output or "/dev/null",
+                holds=HELD if keeper else (),
+                adopts=keeper,
             )
         )
         self._mains.setdefault(what.service, set()).add(child.pid)

@@ -22,7 +22,7 @@ import msgspec
 
 from agent import adoption, channel, dns, scheduling
 from agent.choosing import ChoosingSettings
-from agent.drivers.command import CommandDriver
+from agent.drivers.choice import Drivers
 from agent.finding import Place
 from agent.lines import LineError, LineSocket
 from agent.load import Load, agent_reader, read_host
@@ -32,7 +32,7 @@ from agent.parts import MISCONFIGURED, PART_REFUSED, REFUSED
 from agent.preparing import Examine, Examined, Looked, LookIfShut
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
-from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard
+from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard, Told
 from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import load_public, load_secret
@@ -46,6 +46,9 @@ from bus.wire import Header
 
 SURVEY_EVERY_S = 5.0
 """How often it is looked anew at what this server can run."""
+
+FIRST_LOOK_S = 2.0
+"""Looking for the first time is given so long before anything else."""
 
 UNSAID = 200
 """Events for the history that wait for the SDS; of more the oldest are lost."""
@@ -76,7 +79,7 @@ class Runner:
         self._sds_at: Place | None = None
         self._seeking = Seeking(config, log)
         self._whereabouts = Whereabouts(config)
-        self._driver = CommandDriver(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
+        self._drivers = Drivers(config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir))
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
         readers = {"host": read_host, "agent": agent_reader(os.getppid())}
         self._load = Load(readers[config.load], config.load_smoothing_s) if config.load in readers else None
@@ -103,6 +106,7 @@ class Runner:
         """Until everything is handed over or the guard is gone; the exit status."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._step, Terminate())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))  # the tether's word may have come before us
+        await self._look_first()
         self._poller.register(self._guard.fileno())
         if self._config.sds.address:
             self._dial_sds(Place(self._config.sds.address, self._config.sds.port, self._config.sds.updates_port))
@@ -134,11 +138,20 @@ class Runner:
             for line, _ in self._guard.receive():
                 if isinstance(line, channel.Welcome):
                     self._introduce(line.incarnation)
+                if isinstance(line, channel.Exited):
+                    self._ask_why(line)
                 self._step(FromGuard(line))
         except LineError as error:
             self._log(f"guard: {error}")
         if self._guard.closed:
             self._code = REFUSED if self._code is None else self._code
+
+    def _ask_why(self, line: channel.Exited) -> None:
+        """What the driver knows of an end comes before the news of it."""
+        definition = self._definitions.get(line.service)
+        words = self._drivers.of(definition).last_words(definition, line.epoch) if definition else ""
+        if words:
+            self._step(Told(line.service, line.epoch, words))
 
     def _introduce(self, incarnation: int) -> None:
         """The guard's incarnation is this server's."""
@@ -202,10 +215,10 @@ class Runner:
             case StopProgram():
                 self._begin(self._stop(action))
             case KillProgram():
-                self._driver.signal(action.pid, signal.SIGKILL)
+                self._drivers.signal(action.pid, signal.SIGKILL)
             case ServicesChanged():
                 self._definitions |= {definition.name: definition for definition in action.definitions}
-                self._look_at_abilities()
+                self._begin(self._look_at_abilities())
             case Exit():
                 self._code = action.code
             case _:
@@ -230,17 +243,23 @@ class Runner:
     def _complete(self, line: channel.Line) -> channel.Line:
         """What only the driver knows of a start."""
         if isinstance(line, channel.Prepare):
-            environment, definition = self._driver.environment(line.definition, 0, standby=True), line.definition
+            definition, epoch = line.definition, 0
         elif isinstance(line, channel.Spawn | channel.Activate):
             order = self._machine.takeovers[line.service].order
             assert order is not None
-            definition = order.definition
-            environment = self._driver.environment(definition, line.epoch)
-            if isinstance(line, channel.Activate):
-                environment["LOCUM_PID"] = str(order.standby)
+            definition, epoch = order.definition, line.epoch
         else:
             return line
-        return msgspec.structs.replace(line, environment=environment, output=self._driver.output(definition))
+        driver = self._drivers.of(definition)
+        environment = driver.environment(definition, epoch, standby=isinstance(line, channel.Prepare))
+        changed: dict[str, Any] = {"environment": environment, "output": driver.output(definition)}
+        if isinstance(line, channel.Activate):
+            environment["LOCUM_PID"] = str(self._machine.takeovers[line.service].order.standby)  # type: ignore[union-attr]
+        else:
+            changed["argv"] = driver.program(definition)
+        if isinstance(line, channel.Spawn):
+            changed["keeper"] = driver.keeps(definition)
+        return msgspec.structs.replace(line, **changed)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -256,28 +275,31 @@ class Runner:
 
     async def _survey(self, action: Survey) -> None:
         definition = action.definition
-        self._step(Surveyed(definition.name, action.epoch, self._driver.why_not(definition)))
+        driver = self._drivers.of(definition)
+        if not driver.knows(definition):
+            await self._drivers.look((self._definitions | {definition.name: definition}).values(), ())
+        self._step(Surveyed(definition.name, action.epoch, driver.why_not(definition)))
 
     async def _check(self, action: Check) -> None:
-        answers, text = await self._driver.check(action.definition, action.epoch)
+        answers, text = await self._drivers.of(action.definition).check(action.definition, action.epoch)
         self._step(Checked(action.definition.name, action.epoch, answers, text))
 
     async def _ask_port(self, action: AskPort) -> None:
-        answers, _ = await self._driver.answers(action.definition)
+        answers, _ = await self._drivers.of(action.definition).answers(action.definition)
         self._step(PortAsked(action.definition.name, action.epoch, answers))
 
     async def _examine(self, action: Examine) -> None:
         definition = action.definition
-        self._step(Examined(definition.name, await self._driver.examine(definition)))
-        self._look_at_abilities()
+        self._step(Examined(definition.name, await self._drivers.of(definition).examine(definition)))
+        await self._look_at_abilities()
 
     async def _look_if_shut(self, action: LookIfShut) -> None:
         definition = action.definition
-        self._step(Looked(definition.name, self._driver.is_shut(definition)))
+        self._step(Looked(definition.name, self._drivers.of(definition).is_shut(definition)))
 
     async def _stop(self, action: StopProgram) -> None:
         definition = action.definition
-        await self._driver.stop(definition, action.epoch, action.pid, action.within_s)
+        await self._drivers.of(definition).stop(definition, action.epoch, action.pid, action.within_s)
         if definition.stop:
             self._step_guard(channel.Stopped(service=definition.name, epoch=action.epoch))
 
@@ -313,7 +335,7 @@ class Runner:
         while True:
             if self._whereabouts.moved():
                 self._log(f"this server is at {self._whereabouts.address}")
-                self._driver.moved(self._whereabouts.address)
+                self._drivers.moved(self._whereabouts.address)
                 self._step(Moved(self._whereabouts.address))
             elif not self._whereabouts.address and not told:
                 told = True
@@ -360,10 +382,19 @@ class Runner:
 
     async def _survey_all(self) -> None:
         while True:
-            self._look_at_abilities()
+            await self._look_at_abilities()
             await asyncio.sleep(SURVEY_EVERY_S)
 
-    def _look_at_abilities(self) -> None:
+    async def _look_first(self) -> None:
+        """What this server can run is best known before it says so; a resource agent that takes long is not waited for."""
+        task = asyncio.get_running_loop().create_task(self._look_at_abilities())
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        await asyncio.wait([task], timeout=FIRST_LOOK_S)
+
+    async def _look_at_abilities(self) -> None:
+        ours = [name for name in self._definitions if self._is_ours(name)]
+        await self._drivers.look(tuple(self._definitions.values()), ours)
         reasons = {name: self._why_not(definition) for name, definition in self._definitions.items()}
         able = tuple(sorted(name for name, reason in reasons.items() if reason is None))
         self._step(Ability(able, {name: reason for name, reason in reasons.items() if reason is not None}))
@@ -375,8 +406,12 @@ class Runner:
         preparing = self._machine.preparing.get(definition.name)
         if preparing is not None and preparing.trouble:
             return preparing.trouble
-        takeover = self._machine.takeovers.get(definition.name)
-        return self._driver.why_not(definition, ours=takeover is not None and takeover.order is not None)
+        return self._drivers.of(definition).why_not(definition, ours=self._is_ours(definition.name))
+
+    def _is_ours(self, service: str) -> bool:
+        """Whether it runs here by our doing, or is being started."""
+        takeover = self._machine.takeovers.get(service)
+        return takeover is not None and takeover.order is not None
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from agent.nameplate import NameAnswered, NameWritten
 from agent.naming import Naming
 from agent.preparing import Examined, Looked, Preparing
 from agent.surroundings import SDS
-from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory
+from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, Peer, Received, Send, Tick
@@ -138,7 +138,7 @@ class Running:
                 self._receive(event.sender, event.message, now)
             case FromGuard():
                 self._from_guard(event.line, now)
-            case Surveyed() | Checked() | PortAsked():
+            case Surveyed() | Checked() | PortAsked() | Told():
                 self._takeover(event.service, event, now)
             case NameWritten() | NameAnswered():
                 self._name(event, now)

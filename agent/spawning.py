@@ -30,6 +30,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     output: str | None = None  # a file to append to; None: the tether's own standard error
     keeps: tuple[int, ...] = ()  # file descriptors that it inherits, under their numbers
     holds: tuple[int, ...] = ()  # signals that wait for it until it unblocks them
+    adopts: bool = False  # its orphaned descendants become its children, not the tether's
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -92,6 +93,8 @@ def _be_plain(program: Program, parent: int) -> None:
     """A session of its own, and nothing of the tether's privileges, signals or protection."""
     os.setsid()
     kernel.die_with_parent(program.death_signal)
+    if program.adopts:
+        kernel.become_subreaper()  # this survives exec
     if os.getppid() != parent:
         os._exit(_FAILED)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

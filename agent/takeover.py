@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from agent import channel
+from agent import channel, ocf_codes
 from bus.messages import Happened
 from bus.step import NEVER
 from bus.values import ServiceDefinition
@@ -76,6 +76,14 @@ class Checked(msgspec.Struct, frozen=True):
     epoch: int
     answers: bool | None
     text: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What its driver knows of the end of its program; the news of that end follows."""
+
+    service: str
+    epoch: int
+    words: str
 
 
 class StopProgram(msgspec.Struct, frozen=True):
@@ -172,6 +180,7 @@ class Takeover:
         self._ask_port_at = NEVER
         self._starts: list[float] = []
         self._last_trouble = ""
+        self._words = ""  # of its program's end, which is about to be known
         self._actions: list[Any] = []
 
     @property
@@ -198,6 +207,7 @@ class Takeover:
                 | Checked()
                 | PortAsked()
                 | Outnamed()
+                | Told()
                 | channel.Spawned()
                 | channel.SpawnFailed()
                 | channel.Activated()
@@ -222,6 +232,8 @@ class Takeover:
                 self._activated(event, now)
             case Checked():
                 self._checked(event, now)
+            case Told():
+                self._words = event.words
             case channel.Exited():
                 self._exited(event, now)
             case PortAsked():
@@ -281,7 +293,7 @@ class Takeover:
         if event.foreign:
             self._give_up(event.foreign)
         else:
-            self._say_happened("starting", "by the command driver")
+            self._say_happened("starting", f"by the {self.order.definition.driver} driver" if self.order else "")
             self._spawn(now)
 
     def _spawn(self, now: float) -> None:
@@ -340,17 +352,21 @@ class Takeover:
     # -- what goes wrong
 
     def _exited(self, event: channel.Exited, now: float) -> None:
+        words, self._words = self._words, ""
         if self.stage in (Stage.STOPPING, Stage.FINISHING):
             return
         how = f"signal {-event.status}" if event.status < 0 else f"status {event.status}"
         if self._pid is not None and (self._was_standby or self.stage is not Stage.STARTING):
-            self._last_trouble = f"its process ended with {how}"  # else it was killed, and why is known
+            self._last_trouble = words or f"its process ended with {how}"  # else it was killed, and why is known
         self._pid, self._was_standby = None, False
         if self._following:
             self._following, self._kill_at = False, NEVER
             self._starts.clear()  # to follow its server is no failure
             self._deadline = now + self.order.definition.start_limit_s if self.order else NEVER
             self._spawn(now)
+            return
+        if self.order and self.order.definition.driver == "ocf" and self.stage is Stage.CHECKING and ocf_codes.hopeless(event.status):
+            self._give_up(f"{self._last_trouble} ({ocf_codes.in_words(event.status)})")
             return
         self._try_again(now)
 

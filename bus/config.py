@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from bus.addresses import OwnAddress, literal, own_address, place
+from bus.services import ServiceSection, complaints
 from bus.values import Name, Port, ServiceDefinition
 
 
@@ -179,12 +180,6 @@ class DnsSettings(_Section, frozen=True, kw_only=True):
         return ((self.server, self.port), *others)
 
 
-class ServiceSection(ServiceDefinition, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A `[[service]]` of an agent's file; `home` is that agent and is not written down."""
-
-    home: Name = "unset"
-
-
 class AgentConfig(_Section, frozen=True, kw_only=True):
     """What `locum agent --config` reads."""
 
@@ -269,28 +264,8 @@ def _check(config: AgentConfig | SdsConfig, filename: str) -> None:
         if config.store != "embedded" and not config.store.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigError(f'{filename}: store: "{config.store}" is neither "embedded" nor a redis://, rediss:// or unix:// URL')
         return
-    seen: set[str] = set()
-    for service in config.service:
-        where = f'{filename}: service "{service.name}"'
-        if service.name in seen:
-            raise ConfigError(f"{where}: name: stands twice: rename one of the two")
-        seen.add(service.name)
-        if not service.start:
-            raise ConfigError(
-                f'{where}: start: is missing: give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]'
-            )
-        if not service.exclusive and config.dns is not None and service.finish_s <= config.dns.ttl_s:
-            raise ConfigError(
-                f"{where}: finish_s: is {service.finish_s:g}, but resolvers remember the former holder's address for dns.ttl_s = "
-                f"{config.dns.ttl_s}: give at least that and the time of a start"
-            )
-        if service.standby == "hot" and not service.activate:
-            raise ConfigError(
-                f"{where}: activate: is missing: a hot secondary keeps the program started but shut, "
-                'so give what opens it, or standby = "warm"'
-            )
-        if service.home not in ("unset", config.name):
-            raise ConfigError(f'{where}: home: is "{service.home}", but a service is described at its home: leave the key out')
+    for complaint in complaints(config.service, config.name, config.dns.ttl_s if config.dns else None):
+        raise ConfigError(f"{filename}: {complaint}")
     if config.load == "none" and not config.load_command:
         raise ConfigError(f'{filename}: load: is "none", and no load_command is given: one of the two must tell how busy this server is')
     if config.sds.address is not None and config.sds.domain is not None:

@@ -21,6 +21,7 @@ TEXT_LIMIT = 2_000
 """Characters of a text that travels; who makes one of something foreign cuts it to this."""
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
+OcfAgent = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^(|ocf:[A-Za-z0-9_][A-Za-z0-9_.-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*)\Z")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Key = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
 Part = Literal["guard", "runner", "sds", "operator", "viewer", "member", "joiner"]
@@ -50,7 +51,9 @@ class ServiceDefinition(Value, frozen=True, kw_only=True):
     fqdn: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
     port: Port
     home: Name
-    driver: Literal["command"] = "command"
+    driver: Literal["command", "ocf"] = "command"
+    agent: OcfAgent = ""  # of the driver ocf: the resource agent, as in ocf:heartbeat:nginx
+    parameters: dict[str, str] = {}  # of the driver ocf: what the agent finds as OCF_RESKEY_NAME
     start: tuple[str, ...] = ()  # argument vector of the foreground program
     stop: tuple[str, ...] = ()  # empty: SIGTERM
     check: tuple[str, ...] = ()  # empty: the port accepts a connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -163,13 +164,14 @@ def _address(token: JoinToken, address: str | None) -> str:
 def _abilities(files: Files, joined: Joined) -> list[str]:
     """What of the cluster's services could run here, by the driver's own judgement (P19)."""
     from agent import adoption
-    from agent.drivers.command import CommandDriver
+    from agent.drivers.choice import Drivers
     from agent.whereabouts import Whereabouts
 
     settings = parse(files.settings.read_text(encoding="utf-8"), AgentConfig, str(files.settings))
     here = Whereabouts(settings).address
-    driver = CommandDriver(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
-    reasons = {definition.name: driver.why_not(definition) for definition in sorted(joined.services, key=lambda d: d.name)}
+    drivers = Drivers(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
+    asyncio.run(drivers.look(joined.services, ()))
+    reasons = {definition.name: drivers.of(definition).why_not(definition) for definition in sorted(joined.services, key=lambda d: d.name)}
     able = [name for name, reason in reasons.items() if reason is None]
     lines = (
         [f"it can back up: {', '.join(able)}"]

@@ -27,6 +27,16 @@ def enabled_at_boot(argv: tuple[str, ...], roots: Iterable[Path] = UNIT_ROOTS) -
     return None
 
 
+def unit_enabled(name: str, roots: Iterable[Path] = UNIT_ROOTS) -> str | None:
+    """The name of an enabled unit that is called so, or an instance or socket of it: some start their program through others."""
+    for root in roots:
+        for unit in sorted((*root.glob("*.wants/*"), *root.glob("*.requires/*"))):
+            stem, _, kind = unit.name.rpartition(".")
+            if kind in ("service", "socket") and stem.partition("@")[0] == name:
+                return unit.name
+    return None
+
+
 def _commands(unit: Path) -> list[list[str]]:
     """The ExecStart commands of a unit; none if it cannot be read, for then it cannot start either."""
     try:

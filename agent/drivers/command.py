@@ -14,6 +14,7 @@ import errno
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent import adoption
@@ -43,6 +44,25 @@ class CommandDriver:
     def moved(self, address: str) -> None:
         """The server is at another address now (P20)."""
         self._address = address
+
+    def program(self, definition: ServiceDefinition) -> tuple[str, ...]:
+        """What the tether runs: it stays in the foreground, and its end is the end of the service."""
+        return definition.start
+
+    def keeps(self, definition: ServiceDefinition) -> bool:
+        """Whether that program is a keeper of daemons."""
+        return False
+
+    def last_words(self, definition: ServiceDefinition, epoch: int) -> str:
+        """Why the program of that epoch ended, if it told."""
+        return ""
+
+    async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
+        """Whatever `why_not` needs and takes longer than a moment: here nothing."""
+
+    def knows(self, definition: ServiceDefinition) -> bool:
+        """Whether `look` was asked about this one before: a start need not wait for it."""
+        return True
 
     def environment(self, definition: ServiceDefinition, epoch: int, standby: bool = False) -> dict[str, str]:
         """What the service's programs find in their environment."""

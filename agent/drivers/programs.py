@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Mapping
 
+import msgspec
+
 from agent.spawning import DEFAULT_PATH
 
 LONGEST_LINE = 300
@@ -15,48 +17,79 @@ LONGEST_LINE = 300
 _TAIL = 4096
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """How a program ended."""
+
+    status: int | None  # None: it took too long, and was killed with its whole session
+    said: str = ""  # the end of its standard error
+    output: bytes = b""  # its standard output, if that was wanted
+
+
 async def run(argv: tuple[str, ...], environment: Mapping[str, str], limit_s: float) -> tuple[bool | None, str]:
     """Whether it ended with status 0, and in words how; None if it took longer, and was killed with its whole session.
 
     Only its own end is waited for: a descendant that keeps its standard error
     open holds up nothing.
     """
-    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    tail = _Tail(reading)
     try:
-        os.set_blocking(writing, True)
+        outcome = await outcome_of(argv, environment, limit_s)
+    except OSError as error:
+        return False, f"{argv[0]}: {error.strerror}"
+    if outcome.status is None:
+        return None, f"{argv[0]} took longer than {limit_s:g} s"
+    lines = outcome.said.strip().splitlines()
+    said = lines[-1][:LONGEST_LINE] if lines else ""
+    return outcome.status == 0, f"{argv[0]} ended with status {outcome.status}{': ' if said else ''}{said}"
+
+
+async def outcome_of(argv: tuple[str, ...], environment: Mapping[str, str], limit_s: float, output_limit: int = 0) -> Outcome:
+    """Run it to its end; up to `output_limit` bytes of its standard output are kept.  Raises OSError if it cannot be run."""
+    said = _Tail(_TAIL)
+    output = _Tail(output_limit) if output_limit else None
+    try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             env={"PATH": DEFAULT_PATH, **environment},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=writing,
+            stdout=output.writing if output else asyncio.subprocess.DEVNULL,
+            stderr=said.writing,
             start_new_session=True,
         )
-    except OSError as error:
-        tail.close()
-        return False, f"{argv[0]}: {error.strerror}"
-    finally:
-        os.close(writing)
+    except OSError:
+        said.close()
+        if output:
+            output.close()
+        raise
+    status: int | None = None
     try:
+        said.begin()
+        if output:
+            output.begin()
         async with asyncio.timeout(limit_s):
             status = await process.wait()
     except TimeoutError:
         _kill_session(process.pid)
         await process.wait()
-        return None, f"{argv[0]} took longer than {limit_s:g} s"
     finally:
-        said = tail.close()
-    return status == 0, f"{argv[0]} ended with status {status}{': ' if said else ''}{said}"
+        words, result = said.close(), output.close() if output else b""
+    return Outcome(status, words.decode(errors="replace"), result)
 
 
 class _Tail:
     """Reads a pipe as it fills, and keeps the end of what came."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._descriptor, self.writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self.writing, True)
         self._kept = b""
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
+        self._begun = False
+
+    def begin(self) -> None:
+        """The program has its end of the pipe."""
+        os.close(self.writing)
+        self._begun = True
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
     def _read(self) -> bool:
         """Take in what is there; whether there may be more."""
@@ -64,19 +97,20 @@ class _Tail:
             more = os.read(self._descriptor, 65_536)
         except BlockingIOError:
             return False
-        self._kept = (self._kept + more)[-_TAIL:]
+        self._kept = (self._kept + more)[-self._limit :]
         if not more:
             asyncio.get_running_loop().remove_reader(self._descriptor)
         return bool(more)
 
-    def close(self) -> str:
-        """The last line that came."""
-        while self._read():
+    def close(self) -> bytes:
+        """The end of what came."""
+        if not self._begun:
+            os.close(self.writing)
+        while self._begun and self._read():
             pass
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
-        lines = self._kept.decode(errors="replace").strip().splitlines()
-        return lines[-1][:LONGEST_LINE] if lines else ""
+        return self._kept
 
 
 def _kill_session(leader: int) -> None:

@@ -55,6 +55,15 @@ def agent(more: str = "", sds: str = "", service: str = "") -> str:
     return AGENT.format(more=more, sds=sds, service=service)
 
 
+OCF = agent(service='driver = "ocf"').replace('start = ["/usr/sbin/nginx", "-g", "daemon off;"]', "")
+
+
+def test_a_service_of_a_resource_agent() -> None:
+    config = parse(OCF + 'agent = "ocf:heartbeat:nginx"\nparameters = { configfile = "/srv/www/nginx.conf" }', AgentConfig, "agent.toml")
+    [www] = config.definitions
+    assert (www.driver, www.agent, www.parameters) == ("ocf", "ocf:heartbeat:nginx", {"configfile": "/srv/www/nginx.conf"})
+
+
 def test_a_good_agent_file() -> None:
     config = parse(agent('backs_up = ["ftp"]'), AgentConfig, "agent.toml")
     [www] = config.definitions
@@ -112,6 +121,15 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent(service="[[service]]\nname='www'\nfqdn='x'\nport=1\nstart=['a']"), 'service "www": name', "stands twice"),
         (agent().replace('start = ["/usr/sbin/nginx", "-g", "daemon off;"]', ""), 'service "www": start', "is missing"),
         (agent(service='standby = "hot"'), 'service "www": activate', "give what opens it"),
+        (agent(service='driver = "ocf"'), 'service "www": start', 'is for driver = "command", and this one has driver = "ocf"'),
+        (agent(service='agent = "ocf:heartbeat:nginx"'), 'service "www": agent', 'is for driver = "ocf"'),
+        (agent(service="parameters = { a = 'b' }"), 'service "www": parameters', 'is for driver = "ocf"'),
+        (OCF, 'service "www": agent', 'as in agent = "ocf:heartbeat:nginx"'),
+        (OCF + 'agent = "heartbeat:nginx"', "service[0].agent", "regex"),
+        (OCF + 'agent = "ocf:heartbeat:../x"', "service[0].agent", "regex"),
+        (OCF + 'agent = "ocf:a:b"\nparameters = { a = 1 }', "service[0].parameters", "expected `str`"),
+        (OCF + 'agent = "ocf:a:b"\nparameters = { "a b" = "1" }', 'service "www": parameters', "letters, digits and _ only"),
+        (OCF + 'agent = "ocf:a:b"\nstandby = "hot"', 'service "www": standby', 'write standby = "warm"'),
         (agent(service='standby = "boiling"'), "service[0].standby", "invalid enum value"),
         (agent(service='activate = "open"'), "service[0].activate", "expected `array`"),
         (agent(service="finish_s = -1"), "service[0].finish_s", ">= 0"),

@@ -30,6 +30,8 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.StrType(pattern=None):
             return st.text(min_size=kind.min_length or 0, max_size=min(kind.max_length or 40, 40))
         case inspect.StrType():
+            if "ocf" in kind.pattern:
+                return st.sampled_from(["", "ocf:heartbeat:nginx"])
             return NAMES | st.sampled_from(["-nobody", "-alone"]) if "-nobody" in kind.pattern else NAMES
         case inspect.BoolType():
             return st.booleans()

@@ -87,6 +87,7 @@ _ALIASES: tuple[tuple[Any, str], ...] = (
     (values.Level, "0..1"),
     (values.Text, "text"),
     (values.Port, "port"),
+    (values.OcfAgent, "text"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -27,6 +27,8 @@ from agent.takeover import (
     Survey,
     Surveyed,
     Takeover,
+    ToHistory,
+    Told,
 )
 from bus.step import Tick
 
@@ -106,6 +108,31 @@ def test_process_that_dies_is_restarted_within_the_budget_and_then_handed_over()
         server.up()
     (given_up,) = said(server.dies(), channel.GiveUp)
     assert given_up.epoch == 1 and "status 1" in given_up.reason
+
+
+def test_what_its_driver_knows_of_an_end_is_told_in_place_of_the_status() -> None:
+    server = serving()
+    server.step(Told("www", 1, "nginx (pid 7) was killed by signal 9"))
+    (happened,) = said(server.dies(), ToHistory)
+    assert happened.message.text == "nginx (pid 7) was killed by signal 9"
+    server.wait(5.0)
+    server.up()
+    (happened,) = said(server.dies(), ToHistory)
+    assert happened.message.text == "its process ended with status 1", "it was of the end before"
+
+
+@pytest.mark.parametrize(("driver", "status", "given_up"), [("ocf", 5, True), ("ocf", 1, False), ("ocf", -9, False), ("command", 5, False)])
+def test_a_start_that_would_fail_again_is_not_tried_again(driver: Literal["command", "ocf"], status: int, given_up: bool) -> None:
+    """OCF's statuses 2 to 6: whatever the budget, another server is tried."""
+    server = Server()
+    definition = msgspec.structs.replace(BUDGET, driver=driver)
+    server.step(channel.Start(service="www", epoch=1, grant_id=1001, definition=definition))
+    server.step(Surveyed("www", 1, None))
+    server.step(channel.Spawned(service="www", epoch=1, pid=101))
+    server.step(Told("www", 1, "its agent's start failed: no such file"))
+    reasons = [line.reason for line in said(server.step(channel.Exited(service="www", epoch=1, pid=101, status=status)), channel.GiveUp)]
+    expected = "its agent's start failed: no such file (status 5, something that it needs is not installed)"
+    assert reasons == ([expected] if given_up else [])
 
 
 def test_budget_is_of_a_window() -> None:

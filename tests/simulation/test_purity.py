@@ -11,10 +11,10 @@ import pytest
 HOUSE = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "bus": "values messages wire config timeline explaining step promise table_copy addresses",
+    "bus": "values messages wire config timeline explaining step promise table_copy addresses services",
     "sds": "table membership witness case succession clocks complaints moves priority description status naming admission departures",
     "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving nameplate naming "
-    "loadlevel hot preparing finishing",
+    "loadlevel hot preparing finishing ocf_codes",
     "monitor": "view",
 }
 FILES = [Path(package) / f"{name}.py" for package, names in PURE.items() for name in names.split()]
