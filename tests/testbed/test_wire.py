@@ -30,7 +30,7 @@ def test_faults_come_back_from_a_file(tmp_path: Path) -> None:
 
 def test_at_the_switch_ports_bear_the_names() -> None:
     rules = at_the_switch(Wire().with_cut("http", "ftp", one_way=True).with_lost("sds", 5))
-    assert 'iifname "http" oifname "ftp" drop' in rules and 'iifname "ftp"' not in rules
+    assert 'iifname "http" oifname "ftp" ether type != arp drop' in rules and 'iifname "ftp"' not in rules
     assert 'oifname "sds" numgen random mod 100 < 5 drop' in rules
 
 

@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     power = command("host", host, "the power and the clockwork of a host; prints since when, by CLOCK_MONOTONIC")
     power.add_argument("what", choices=["crash", "boot", "freeze", "thaw", "is-up", "address"])
     power.add_argument("host")
+    command("heal", heal, "undo every fault: all hosts on and awake, their units running, the network whole")
     network = command("wire", network_fault, "faults of the network; prints since when, by CLOCK_MONOTONIC")
     network.add_argument("what", choices=["cut", "isolate", "lose", "clear"])
     network.add_argument("words", nargs="*", metavar="HOST|PERCENT")
@@ -182,6 +183,16 @@ def host(options: argparse.Namespace) -> int:
             raise BedError(f"{name} is down: vagrant/failures/boot-host.sh {name}")
         at = {"crash": bed.crash, "freeze": bed.freeze, "thaw": bed.thaw}[options.what](name)
     print(f"{at:.6f}")
+    return 0
+
+
+def heal(options: argparse.Namespace) -> int:
+    bed = _bed()
+    with _alone(patient=True):
+        bed.spoil(wire.Wire())
+        (STATE / "wire.json").unlink(missing_ok=True)
+        setting_up.mend(bed)
+    print(f"{time.monotonic():.6f}")
     return 0
 
 

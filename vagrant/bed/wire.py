@@ -54,8 +54,12 @@ def read(path: Path) -> Wire:
 
 
 def at_the_switch(wire: Wire) -> str:
-    """The rules of a bridge whose ports bear the hosts' names, as one transaction."""
-    rules = [f'iifname "{one}" oifname "{other}" drop' for one, other in sorted(wire.cut)]
+    """The rules of a bridge whose ports bear the hosts' names, as one transaction.
+
+    Address resolution passes a cut: without it a link that is cut one way
+    would soon be cut both ways.
+    """
+    rules = [f'iifname "{one}" oifname "{other}" ether type != arp drop' for one, other in sorted(wire.cut)]
     for host in sorted(wire.apart):
         rules += [f'iifname "{host}" drop', f'oifname "{host}" drop']
     for host, percent in wire.lost:
