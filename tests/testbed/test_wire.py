@@ -34,6 +34,12 @@ def test_at_the_switch_ports_bear_the_names() -> None:
     assert 'oifname "sds" numgen random mod 100 < 5 drop' in rules
 
 
+def test_to_lose_everything_needs_no_chance() -> None:
+    """The packet filter refuses a share of 100 in 100."""
+    assert "numgen" not in at_the_switch(Wire().with_lost("sds", 100))
+    assert "numgen" not in at_a_host(Wire().with_lost("sds", 100), PLAN.host("sds"), PLAN)
+
+
 def test_at_a_host_only_the_receiving_end_drops() -> None:
     """What a host's own filter drops on its way out, its programs are told of; a cable tells nobody."""
     faults = Wire().with_cut("http", "ftp", one_way=True)

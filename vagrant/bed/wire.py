@@ -63,7 +63,7 @@ def at_the_switch(wire: Wire) -> str:
     for host in sorted(wire.apart):
         rules += [f'iifname "{host}" drop', f'oifname "{host}" drop']
     for host, percent in wire.lost:
-        rules += [f'{way} "{host}" numgen random mod 100 < {percent} drop' for way in ("iifname", "oifname")]
+        rules += [f'{way} "{host}" {_by_chance(percent)}' for way in ("iifname", "oifname")]
     return _table("bridge", {"forward": rules})
 
 
@@ -78,9 +78,13 @@ def at_a_host(wire: Wire, host: Host, plan: Plan) -> str:
         incoming.append(f"ip saddr {network} ip saddr != {host.address} drop")
         outgoing.append(f"ip daddr {network} ip daddr != {host.address} drop")
     for percent in (share for name, share in wire.lost if name == host.name):
-        incoming.append(f"ip saddr {network} ip saddr != {host.address} numgen random mod 100 < {percent} drop")
-        outgoing.append(f"ip daddr {network} ip daddr != {host.address} numgen random mod 100 < {percent} drop")
+        incoming.append(f"ip saddr {network} ip saddr != {host.address} {_by_chance(percent)}")
+        outgoing.append(f"ip daddr {network} ip daddr != {host.address} {_by_chance(percent)}")
     return _table("inet", {"input": incoming, "output": outgoing})
+
+
+def _by_chance(percent: int) -> str:
+    return "drop" if percent >= 100 else f"numgen random mod 100 < {percent} drop"
 
 
 def _table(family: str, chains: dict[str, Sequence[str]]) -> str:
