@@ -21,7 +21,11 @@ _FENCE = re.compile(r"^```(\w*)")
 
 def documents() -> list[Path]:
     """Every Markdown file that is ours; decisions are notes of their day, and may name what is gone."""
-    found = [*CHECKOUT.glob("*.md"), *(path for path in DOCS.rglob("*.md") if "decisions" not in path.relative_to(DOCS).parts)]
+    found = [
+        *CHECKOUT.glob("*.md"),
+        CHECKOUT / "vagrant" / "README.md",
+        *(path for path in DOCS.rglob("*.md") if "decisions" not in path.relative_to(DOCS).parts),
+    ]
     return sorted(found)
 
 

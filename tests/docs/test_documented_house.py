@@ -11,6 +11,7 @@ from documents import CHECKOUT, DOCS, plain, rows, sections
 PAGE = (DOCS / "architecture.md").read_text()
 HOUSE = [row for row in rows(sections(PAGE, 2)["The house"]) if row[0].startswith("`")]
 PACKAGES = ("bus", "sds", "agent", "monitor", "cli", "demo", "simulation")
+BED = "vagrant/bed"
 PURE = [plain(name) for name, mark, _ in HOUSE if mark == "pure"]
 
 VALUES_ONLY = {
@@ -45,7 +46,7 @@ def modules(path: Path) -> set[str]:
 
 
 def test_every_file_has_its_line_and_every_line_its_file() -> None:
-    files = [path for package in PACKAGES for path in (CHECKOUT / package).rglob("*.py") if path.name != "__init__.py"]
+    files = [path for package in (*PACKAGES, BED) for path in (CHECKOUT / package).rglob("*.py") if path.name != "__init__.py"]
     there = {str(path.relative_to(CHECKOUT)) for path in files}
     named = [plain(name) for name, *_ in HOUSE]
     assert sorted(named) == sorted(there), f"only here: {sorted(set(named) - there)}; only there: {sorted(there - set(named))}"
@@ -82,3 +83,11 @@ def test_imports_point_one_way() -> None:
         for path in (CHECKOUT / package).rglob("*.py"):
             ours = {module.split(".")[0] for module in modules(path)} & {*PACKAGES, "bench"}
             assert ours <= known, f"{path}: {sorted(ours - known)}"
+
+
+def test_the_test_bed_is_apart() -> None:
+    """It works on Locum as a user does, by its commands; and the hosts' parts run without anything installed."""
+    for path in (CHECKOUT / BED).rglob("*.py"):
+        assert not {module.split(".")[0] for module in modules(path)} & {*PACKAGES, "bench"}, path
+    for name in ("init", "inside"):
+        assert not {module for module in modules(CHECKOUT / BED / f"{name}.py") if module.startswith("vagrant")}, name

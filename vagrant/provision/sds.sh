@@ -1,0 +1,57 @@
+#!/bin/sh
+# usage: sds.sh NAME=ADDRESS... < SECRETS
+# The host sds: the Service Description Server, with its table in the Redis of db. SECRETS are what db.sh printed.
+# As root; again keeps the keys.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+# shellcheck source-path=SCRIPTDIR
+. "$here/unit.sh"
+zone=testbed.locum.test
+cluster=testbed
+for entry; do
+    case $entry in
+        db=*) db=${entry#*=} ;;
+        sds=*) sds=${entry#*=} ;;
+    esac
+done
+
+cd /etc/locum
+umask 077
+while read -r name value; do
+    case $name in
+        tsig) echo "$value" >tsig.secret ;;
+        redis-sds) redis=$value ;;
+    esac
+done
+[ -s tsig.secret ] && [ "${redis-}" ] || { echo "sds.sh: the secrets of db.sh are wanted on standard input" >&2; exit 2; }
+for who in sds operator; do
+    [ -s "$who.key" ] || /opt/locum/bin/python -c 'import sys; from pathlib import Path; from bus.keys import make; make(Path(sys.argv[1]))' "$who.key"
+done
+printf '[operators]\noperator = "%s"\n' "$(cat operator.key.pub)" >trust.toml
+cat >sds.toml <<SDS
+cluster = "$cluster"
+name = "sds"
+address = "$sds"
+state_dir = "/var/lib/locum-sds"
+key_file = "/etc/locum/sds.key"
+trust_file = "/etc/locum/trust.toml"
+store = "redis://sds:$redis@$db:6379/0"
+timing = "${LOCUM_TIMING:-lan}"
+
+[joiners.dns]
+server = "$db"
+zone = "$zone"
+key_name = "locum."
+key_secret_file = "/etc/locum/tsig.secret"
+SDS
+mkdir -p /var/lib/locum-sds
+# What the operator's shell must know; `locum` on this host reads it by itself.
+cat >operator.env <<ENV
+export LOCUM_SDS=$sds LOCUM_CLUSTER=$cluster LOCUM_AS=operator LOCUM_KEY=/etc/locum/operator.key LOCUM_SDS_KEY=/etc/locum/sds.key.pub
+ENV
+rm -f /usr/local/bin/locum
+printf '#!/bin/sh\n. /etc/locum/operator.env\nexec /opt/locum/bin/locum "$@"\n' >/usr/local/bin/locum
+chmod 755 /usr/local/bin/locum
+/opt/locum/bin/locum sds --config /etc/locum/sds.toml --check >/dev/null
+unit locum-sds 'Locum SDS' /opt/locum/bin/locum sds --config /etc/locum/sds.toml
