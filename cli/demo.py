@@ -44,11 +44,11 @@ def demo(context: click.Context, state: Path | None, story: bool) -> int | None:
         return None
     from demo import cluster
     from demo import story as play
-    from demo.state import default_directory
+    from demo.state import StateError, default_directory
 
     try:
         return play.main(state) if story else cluster.main(state or default_directory())
-    except cluster.CannotStart as error:
+    except (cluster.CannotStart, StateError) as error:
         raise Refused(str(error)) from None
 
 
