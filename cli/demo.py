@@ -46,7 +46,7 @@ def demo(context: click.Context, state: Path | None, story: bool, monitor_port: 
         return None
     from demo import cluster
     from demo import story as play
-    from demo.state import default_directory
+    from demo.state import StateError, default_directory
 
     if story and monitor_port is not None:
         raise click.UsageError("--monitor-port: a story has no page")
@@ -55,7 +55,7 @@ def demo(context: click.Context, state: Path | None, story: bool, monitor_port: 
             return play.main(state)
         kind = cluster.Demo if monitor_port is None else partial(cluster.Demo, monitor_port=monitor_port)
         return cluster.main(state or default_directory(), kind)
-    except cluster.CannotStart as error:
+    except (cluster.CannotStart, StateError) as error:
         raise Refused(str(error)) from None
 
 
