@@ -25,7 +25,7 @@ With the last two the server is known by its address alone.
 """
 
 _REQUESTS: dict[Speech, bytes] = {"whoami": b"GET /whoami HTTP/1.0\r\n\r\n", "page": b"GET / HTTP/1.0\r\n\r\n", "greeting": b""}
-_WELCOME: dict[Speech, tuple[bytes, ...]] = {"page": (b"HTTP/1.0 200 ", b"HTTP/1.1 200 "), "greeting": (b"220 ",)}
+_WELCOME: dict[Speech, tuple[bytes, ...]] = {"page": (b"HTTP/1.0 200 ", b"HTTP/1.1 200 "), "greeting": (b"220 ", b"220-")}
 _PATIENCE_S = 1.0
 """A client that got no answer within this gives up: the request has failed."""
 

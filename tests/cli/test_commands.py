@@ -75,7 +75,7 @@ def test_version_is_that_of_the_project() -> None:
     assert tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
-COMMANDS = ["demo", "sds", "agent", "status", "history", "explain", "drain", "resume", "move", "confirm-dead", "test"]
+COMMANDS = ["demo", "sds", "agent", "monitor", "status", "history", "explain", "drain", "resume", "move", "confirm-dead", "test"]
 COMMANDS += ["token", "join", "leave", "revoke", "simulate"]
 
 
