@@ -58,7 +58,12 @@ def first_answer(port: int, *words: str) -> Answer:
 
 @pytest.mark.parametrize(
     "speech, words, server, epoch",
-    [("whoami", WHOAMI, "http", 4), ("page", PAGE, "127.0.0.1", 0), ("greeting", b"220 http ESMTP\r\n", "127.0.0.1", 0)],
+    [
+        ("whoami", WHOAMI, "http", 4),
+        ("page", PAGE, "127.0.0.1", 0),
+        ("greeting", b"220 http ESMTP\r\n", "127.0.0.1", 0),
+        ("greeting", b"220-http\r\n220 \r\n", "127.0.0.1", 0),
+    ],
 )
 @pytest.mark.parametrize("how", ["--address", "--knock"])
 def test_each_speech_is_understood(speech: str, words: bytes, server: str, epoch: int, how: str) -> None:
