@@ -176,14 +176,14 @@ def test_a_moved_host_is_followed(healed: StandingBed) -> None:
     [("kill-sds.sh", "sds", "locum sds"), ("kill-redis.sh", "db", "redis-server"), ("kill-dns.sh", "db", "named")],
 )
 def test_what_all_need_stays_dead_until_it_is_healed(healed: StandingBed, script: str, host: str, pattern: str) -> None:
-    assert healed.pids(host, pattern)
+    until(lambda: healed.pids(host, pattern), SOON_S)
     healed.broken(script)
     assert not healed.pids(host, pattern)
     again = healed.fail(script)
     assert again.returncode == 1 and "runs here" in again.stderr
     assert healed.testbed("client", "curl", "-fsS", "-m", "5", "http://10.77.0.11/whoami").returncode == 0, "www went with it"
     healed.heal()
-    assert healed.pids(host, pattern)
+    until(lambda: healed.pids(host, pattern), SOON_S)
 
 
 def test_the_clock_cannot_be_stepped_here(bed: StandingBed) -> None:

@@ -175,7 +175,8 @@ class Units:
                 self._ending.discard(name)
                 (RUN / f"{name}.pid").unlink(missing_ok=True)
                 changed = (UNITS / name).exists() and (UNITS / name).stat().st_mtime_ns != self._begun_with[name]
-                self._not_before[name] = time.monotonic() + (0 if changed else PAUSE_S)
+                on_purpose = changed or (RUN / f"{name}.held").exists()
+                self._not_before[name] = time.monotonic() + (0 if on_purpose else PAUSE_S)
                 print(f"init: {name} ended with {os.waitstatus_to_exitcode(status)}", flush=True)
 
     def end(self) -> None:
