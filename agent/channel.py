@@ -65,6 +65,13 @@ class Candidates(Line, frozen=True, kw_only=True):
     better: str | None = None
 
 
+class Surveying(Line, frozen=True, kw_only=True):
+    """Whether it can be started here takes longer to find out than a runner may be silent: its files are looked at, or its agent asked."""
+
+    service: str
+    epoch: int
+
+
 class Spawn(Line, frozen=True, kw_only=True):
     """Start the service's program; its process group is its own. Guard to tether likewise."""
 
@@ -303,6 +310,7 @@ LINES: tuple[type[Line], ...] = (
     MovedTo,
     SdsAt,
     Candidates,
+    Surveying,
     Spawn,
     Prepare,
     EndStandby,

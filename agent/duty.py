@@ -325,6 +325,9 @@ class Duty:
         match line:
             case channel.Candidates():
                 self.choice.names, self.choice.better, self.choice.known_at = line.names, line.better, now
+            case channel.Surveying():
+                if self._holds(line.epoch) and self.holding and self.run is Run.STARTING:
+                    self._start_by = self._start_limit(self.holding, now)
             case channel.Spawn():
                 self._spawn(line, now)
             case channel.Prepare():

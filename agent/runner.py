@@ -284,9 +284,10 @@ class Runner:
     # -- drivers and names
 
     async def _survey(self, action: Survey) -> None:
-        definition = action.definition
+        definition, driver = action.definition, self._drivers.of(action.definition)
+        if definition.files or not driver.knows(definition):
+            self._step_guard(channel.Surveying(service=definition.name, epoch=action.epoch))
         without = await self._depot.staged(definition, definition.start_limit_s / 2)
-        driver = self._drivers.of(definition)
         if not driver.knows(definition):
             await self._drivers.look((self._definitions | {definition.name: definition}).values(), ())
         self._step(Surveyed(definition.name, action.epoch, without or driver.why_not(definition)))

@@ -27,7 +27,8 @@ def next_holder(case: Case, roster: Roster, now: float, settling: bool, besides:
     fresh = [name for name in sound if case.left_until.get(name, LONG_AGO) < now] or sound
     home = record.definition.home
     best = [name for name in (record.secondary,) if name in able] + [name for name in (home,) if name in fresh] + fresh
-    if record.holder != besides and record.holder in fresh:
+    just_left = case.left_until.get(record.holder or "", LONG_AGO) >= now
+    if record.holder != besides and record.holder in fresh and not just_left:
         best.insert(0, record.holder)
     if settling and record.state == "unheld":
         best = [name for name in best if name in (home, record.holder)]

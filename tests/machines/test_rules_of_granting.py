@@ -28,7 +28,7 @@ from bus.messages import (
 )
 from bus.step import Peer, Received
 from bus.values import ALONE, NOBODY, Hold
-from sds.case import Record, Written
+from sds.case import LONGEST_BACK_OFF_S, Record, Written
 from sds.membership import Server
 from sds.rows import HighWater
 from sds.witness import RETURN_S
@@ -336,6 +336,21 @@ def test_r14_server_that_failed_is_not_the_next() -> None:
     sds, grant = held("email")
     release(sds, grant, failed=True)
     sds.wait(TIMING.loadlevel_s, "http", "email")
+    assert sds.record.holder == "email"
+
+
+def test_r14_target_of_a_move_that_failed_before_gets_it_and_not_the_one_that_just_left() -> None:
+    """Else the service goes back to whoever released it, is moved again, and so for ever."""
+    sds, grant = held("email")
+    appoint(sds, grant, 1, "email")
+    (second, *_) = said(release(sds, grant), Grant)
+    (*_, third) = said(release(sds, second, "email", failed=True) + sds.wait(TIMING.beat_s, "http", "email"), Grant)
+    assert sds.record.holder == "http" and said(renew(sds, third), Renewed)
+    for _ in range(int(LONGEST_BACK_OFF_S / TIMING.beat_s) + 1):
+        sds.wait(TIMING.beat_s, "http", "email")
+        renew(sds, third)
+    assert said(appoint(sds, third, 1, "email"), Recorded)
+    release(sds, third)
     assert sds.record.holder == "email"
 
 

@@ -166,6 +166,19 @@ def test_r5_stop_that_cannot_be_verified_gives_up_the_lease_and_never_says_relea
     assert released.failed
 
 
+def test_a_runner_that_says_it_is_looking_has_the_time_of_a_start() -> None:
+    """Files are looked at and agents asked for longer than a runner may be silent (decision 8)."""
+    for says_so in (False, True):
+        holder, actions = granted("ftp")
+        renew(holder, actions)
+        if says_so:
+            holder.runner(channel.Surveying(service="www", epoch=1))
+        answer(holder, "ftp", TIMING.runner_answer_s + TIMING.beat_s, witness=True)
+        assert bool(holder.duty.holding) is says_so
+    answer(holder, "ftp", holder.holding.definition.start_limit_s, witness=True)
+    assert not holder.duty.holding, "one that hangs after that is given up too"
+
+
 def test_r5_start_that_hangs_with_its_runner_is_given_up() -> None:
     """The runner gives up a start that takes too long, unless it hangs itself (decision 14)."""
     holder, actions = granted("ftp")
