@@ -19,8 +19,8 @@ class Drivers:
         self.command = CommandDriver(server, address, agent_id, state_dir, files_root)
         self._of = {
             "command": self.command,
-            "ocf": OcfDriver(server, address, agent_id, state_dir),
-            "systemd": SystemdDriver(server, address, agent_id, state_dir),
+            "ocf": OcfDriver(server, address, agent_id, state_dir, files_root=files_root),
+            "systemd": SystemdDriver(server, address, agent_id, state_dir, files_root=files_root),
         }
         self._looking = asyncio.Lock()
 

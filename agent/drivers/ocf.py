@@ -66,6 +66,7 @@ class _Look(msgspec.Struct):
     metadata: Metadata | None
     programs: tuple[str, ...]
     again_at: float
+    awaits: bool = False  # its files are not here yet, so it was not validated
 
 
 class _Monitored(msgspec.Struct):
@@ -86,9 +87,16 @@ class OcfDriver(CommandDriver):
     """The services of one server that have a resource agent."""
 
     def __init__(
-        self, server: str, address: str, agent_id: str, state_dir: Path, root: Path = ROOT, monitor_every_s: float = MONITOR_EVERY_S
+        self,
+        server: str,
+        address: str,
+        agent_id: str,
+        state_dir: Path,
+        root: Path = ROOT,
+        monitor_every_s: float = MONITOR_EVERY_S,
+        files_root: str = "",
     ) -> None:
-        super().__init__(server, address, agent_id, state_dir)
+        super().__init__(server, address, agent_id, state_dir, files_root)
         self._root = root
         self._monitor_every_s = monitor_every_s
         self._looks: dict[str, _Look] = {}
@@ -145,7 +153,8 @@ class OcfDriver(CommandDriver):
             del self._looks[name]
         for definition in definitions:
             look = self._looks.get(definition.name)
-            if look is not None and self.knows(definition) and (clock() < look.again_at or definition.name in ours):
+            came = look is not None and look.awaits and not self._awaits(definition)
+            if look is not None and self.knows(definition) and not came and (clock() < look.again_at or definition.name in ours):
                 continue
             found = await self._find_out(definition, definition.name in ours)
             found.again_at = clock() + (LOOK_AGAIN_S if found.trouble else LOOK_EVERY_S)
@@ -164,12 +173,19 @@ class OcfDriver(CommandDriver):
             return look
         path = definition.environment.get("PATH", DEFAULT_PATH)
         look.programs = look.metadata.programs(kind, definition.parameters, path)
-        look.trouble = look.metadata.wrong(definition.parameters) or await self._validated(definition, look.metadata)
+        look.awaits = self._awaits(definition)
+        look.trouble = look.metadata.wrong(definition.parameters)
+        if look.trouble is None and not look.awaits:
+            look.trouble = await self._validated(definition, look.metadata)
         if look.trouble is None and not look.programs and (absent := look.metadata.absent(definition.parameters)):
             look.trouble = f"{kind} is not installed here ({absent} is not there): apt install {_PACKAGES.get(kind, kind)}"
-        if look.trouble is None and not ours:
+        if look.trouble is None and not ours and not look.awaits:
             look.trouble = await self._runs_already(definition, look)
         return look
+
+    def _awaits(self, definition: ServiceDefinition) -> bool:
+        """Files of the service are not here yet: its agent would complain of what a secondary is given when it is appointed."""
+        return any(not os.path.lexists(f"{self._files_root.rstrip('/')}{path}") for path in definition.files)
 
     async def _metadata_of(self, definition: ServiceDefinition) -> Metadata:
         agent = self._agent(definition)

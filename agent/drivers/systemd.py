@@ -69,9 +69,16 @@ class SystemdDriver(CommandDriver):
     """The services of one server that are units."""
 
     def __init__(
-        self, server: str, address: str, agent_id: str, state_dir: Path, systemctl: str = "systemctl", drop_ins: Path = DROP_INS
+        self,
+        server: str,
+        address: str,
+        agent_id: str,
+        state_dir: Path,
+        systemctl: str = "systemctl",
+        drop_ins: Path = DROP_INS,
+        files_root: str = "",
     ) -> None:
-        super().__init__(server, address, agent_id, state_dir)
+        super().__init__(server, address, agent_id, state_dir, files_root)
         self._systemctl = shutil.which(systemctl, path=DEFAULT_PATH)
         self._drop_ins = drop_ins
         self._root = control_groups.root()

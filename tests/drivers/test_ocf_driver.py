@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from waiting import until
 
@@ -69,6 +70,15 @@ def test_what_is_wrong_is_one_line_with_the_remedy(driver: OcfDriver, tmp_path: 
 def test_an_agent_that_does_not_look_for_its_program_is_seen_through(driver: OcfDriver, tmp_path: Path) -> None:
     reason = why_not(driver, service(tmp_path, binary="/usr/sbin/none"))
     assert reason == "stand-in is not installed here (/usr/sbin/none is not there): apt install stand-in"
+
+
+def test_an_agent_is_not_asked_about_files_that_a_secondary_is_given_later(tmp_path: Path, stand_in_root: Path) -> None:
+    """P4: nobody is appointed who is no candidate, and nobody is given the files who is not appointed."""
+    driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, files_root=str(tmp_path / "root"))
+    definition = msgspec.structs.replace(service(tmp_path, invalid="no configuration"), files=("/srv/www",))
+    assert why_not(driver, definition) is None
+    (tmp_path / "root" / "srv" / "www").mkdir(parents=True)
+    assert "no configuration" in str(why_not(driver, definition)), "it is asked as soon as they are here"
 
 
 def test_an_agent_that_is_not_there_is_named(driver: OcfDriver, tmp_path: Path) -> None:

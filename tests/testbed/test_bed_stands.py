@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from standing_bed import HOMES, StandingBed
+from standing_bed import HOMES, SOON_S, StandingBed
 from waiting import until
 
 ADDRESSES = {"sds": "10.77.0.10", "db": "10.77.0.53", "http": "10.77.0.11", "ftp": "10.77.0.12", "email": "10.77.0.13"}
@@ -54,6 +54,19 @@ def test_the_database_is_redis_with_a_user_for_each_purpose(bed: StandingBed) ->
     assert "NOPERM" in said
     config = bed.on("db", "cat", "/etc/redis/redis.conf")
     assert "appendonly yes" in config and "appendfsync always" in config
+
+
+def test_the_files_of_a_service_reach_its_secondary(healed: StandingBed) -> None:
+    """P4; when they are changed at home, too."""
+    mark = f"<!-- {healed.service('www')['epoch']} -->"
+    healed.on("http", "sh", "-c", f"echo '{mark}' >>/srv/www/html/index.html")
+
+    def page() -> str:
+        return healed.testbed("on", healed.service("www")["secondary"] or "http", "cat", "/srv/www/html/index.html").stdout
+
+    until(lambda: mark in page() and healed.service("www")["secondary"], SOON_S, every_s=0.3)
+    listed = healed.testbed("on", "db", "redis-cli", "--no-auth-warning", "--user", "files", "--pass", "wrong", "ping").stdout
+    assert "WRONGPASS" in listed
 
 
 def test_only_signed_updates_change_the_zone(bed: StandingBed) -> None:

@@ -39,9 +39,8 @@ def provision(bed: Backend, timing: str, say: Say) -> None:
 
     def joined(host: Host) -> None:
         token = bed.run("sds", ["locum", "token", "--name", host.name], limit_s=limit_s)
-        words = f"token {token.strip()}\n{secrets}"
-        command = ["env", f"LOCUM_TIMING={timing}", f"{SCRIPTS}/agent.sh", host.name, host.address, bed.plan.host("db").address]
-        bed.run(host.name, command, words, limit_s)
+        command = ["env", f"LOCUM_TIMING={timing}", f"{SCRIPTS}/agent.sh", host.name, host.address]
+        bed.run(host.name, command, token, limit_s)
 
     for hosts in bed.plan.joining:
         say(f"{' '.join(host.name for host in hosts)}: join by token")

@@ -22,9 +22,10 @@ while read -r name value; do
     case $name in
         tsig) echo "$value" >tsig.secret ;;
         redis-sds) redis=$value ;;
+        redis-files) echo "$value" >files.password ;;
     esac
 done
-[ -s tsig.secret ] && [ "${redis-}" ] || { echo "sds.sh: the secrets of db.sh are wanted on standard input" >&2; exit 2; }
+[ -s tsig.secret ] && [ -s files.password ] && [ "${redis-}" ] || { echo "sds.sh: the secrets of db.sh are wanted on standard input" >&2; exit 2; }
 for who in sds operator; do
     [ -s "$who.key" ] || /opt/locum/bin/python -c 'import sys; from pathlib import Path; from bus.keys import make; make(Path(sys.argv[1]))' "$who.key"
 done
@@ -44,6 +45,10 @@ server = "$db"
 zone = "$zone"
 key_name = "locum."
 key_secret_file = "/etc/locum/tsig.secret"
+
+[joiners.files]
+url = "redis://files@$db:6379/0"
+password_file = "/etc/locum/files.password"
 SDS
 mkdir -p /var/lib/locum-sds
 # What the operator's shell must know; `locum` on this host reads it by itself.
