@@ -13,9 +13,7 @@ root only processes of our own user can be read, and only those are found.
 from __future__ import annotations
 
 import os
-import select
 import signal
-import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import NoReturn
@@ -23,7 +21,6 @@ from typing import NoReturn
 import msgspec
 
 from agent import control_groups, kept
-from agent.doors import KNOCKS_FROM
 from bus.config import AgentConfig
 
 _AGENT, _SERVICE, _EPOCH, _GRANT = b"LOCUM_AGENT", b"LOCUM_SERVICE", b"LOCUM_EPOCH", b"LOCUM_GRANT"
@@ -343,30 +340,3 @@ def end_all_after_tether(agent_id: str, sessions: Callable[[], Collection[int]])
 
     signal.signal(signal.SIGHUP, lambda *_: end_all())
     return end_all
-
-
-def listening(address: str, port: int, within_s: float = 0.2) -> bool:
-    """Whether something accepts connections at this address of our own host, be it behind our kernel gate.
-
-    An own closed port refuses at once, so silence means that something is there
-    (its queue is full) and counts as yes.  Raises nothing.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.bind((KNOCKS_FROM[6 if family == socket.AF_INET6 else 4], 0))
-            probe.connect((address, port))
-        except BlockingIOError:
-            poller = select.poll()
-            poller.register(probe, select.POLLOUT)
-            if not poller.poll(within_s * 1000):
-                return True
-        except OSError:
-            return False
-        if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
-            return False
-        try:
-            return bool(probe.getsockname() != probe.getpeername())  # an ephemeral port can reach itself
-        except OSError:
-            return False

@@ -78,7 +78,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def change(events: Sequence[Event], service: str, epoch: int) -> Change | None:
     """The change that began this epoch; None if the events do not reach back to its grant."""
-    about = [event for event in events if event.service == service]
+    about = _in_order([event for event in events if event.service == service], epoch)
     at = next((i for i in reversed(range(len(about))) if about[i].kind == "granted" and about[i].epoch == epoch), None)
     if at is None:
         return None
@@ -95,6 +95,13 @@ def change(events: Sequence[Event], service: str, epoch: int) -> Change | None:
         served=next((event for event in after if event.kind == "serving" and event.epoch == epoch), None),
         events=(*_signs(before, sudden), granted, *_until_settled(after, epoch)),
     )
+
+
+def _in_order(about: list[Event], epoch: int) -> list[Event]:
+    """That a secondary asked may be told only after the grant that answered it: whoever asks names the epoch before."""
+    at = next((i for i, event in enumerate(about) if event.kind == "granted" and event.epoch == epoch), len(about))
+    late = [event for event in about[at:] if event.kind == "asking" and event.epoch is not None and event.epoch < epoch]
+    return [*about[:at], *late, *(event for event in about[at:] if event not in late)]
 
 
 def _until_settled(after: Sequence[Event], epoch: int) -> Sequence[Event]:

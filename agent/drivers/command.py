@@ -22,6 +22,7 @@ from agent import adoption, kept
 from agent.doors import KNOCKS_FROM
 from agent.drivers import programs
 from agent.drivers.boot import enabled_at_boot
+from agent.listeners import listening, listens6
 from agent.spawning import DEFAULT_PATH
 from bus.values import ServiceDefinition
 
@@ -104,7 +105,7 @@ class CommandDriver:
 
     def foreign(self, definition: ServiceDefinition) -> str | None:
         """What of somebody else's stands where this service would run (R17)."""
-        if adoption.find(self._agent_id, definition.name) or not adoption.listening(self._address, definition.port):
+        if adoption.find(self._agent_id, definition.name) or not listening(self._address, definition.port):
             return None
         return (
             f"a program that is not ours listens on {self._address} port {definition.port} "
@@ -119,6 +120,8 @@ class CommandDriver:
 
     async def answers(self, definition: ServiceDefinition) -> tuple[bool | None, str]:
         """Whether its port accepts a connection at this server's address; None if that cannot be known yet."""
+        if ":" in self._address and not listens6(self._address, definition.port):
+            return False, f"{self._address} port {definition.port}: nobody listens"
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 source = (KNOCKS_FROM[6 if ":" in self._address else 4], 0)
@@ -140,7 +143,7 @@ class CommandDriver:
 
     def is_shut(self, definition: ServiceDefinition) -> bool:
         """Whether nothing listens where the service would."""
-        return not adoption.listening(self._address, definition.port)
+        return not listening(self._address, definition.port)
 
     async def stop(self, definition: ServiceDefinition, epoch: int, pid: int | None, within_s: float) -> None:
         """Ask the service to end.  What does not end in time the guard kills."""

@@ -17,11 +17,11 @@ import pytest
 from hosts import Switch, why_no_gate
 from waiting import until
 
-from agent import adoption
 from agent.doors import Wanted
 from agent.gate import Gate, GateError, Table, remove_left
 from agent.gate_twin import GateTwin
 from agent.guarding import GateNews
+from agent.listeners import listening
 from agent.porter import Porter
 from bus.step import LONG_AGO, NEVER
 from tests.tether.conftest import WITHOUT_RIGHTS, needs_rights
@@ -123,8 +123,10 @@ def test_the_kernel_shuts_the_door_by_itself(hosts: Hosts) -> None:
 def test_the_agent_itself_still_sees_what_listens(hosts: Hosts) -> None:
     hosts.gate.build((SERVER, SERVER6), (PORT,), {})
     assert not hosts.server.reaches(SERVER, PORT), "nobody else of that host passes"
-    assert hosts.server.inside(lambda: adoption.listening(SERVER, PORT))
-    assert hosts.server.inside(lambda: adoption.listening(SERVER6, PORT))
+    assert hosts.server.inside(lambda: listening(SERVER, PORT))
+    assert hosts.server.inside(lambda: listening(SERVER6, PORT))
+    for address in (SERVER, SERVER6):
+        assert not hosts.server.inside(lambda address=address: listening(address, PORT + 1)), "a refusal to ::1 is never delivered"
 
 
 @needs_gate

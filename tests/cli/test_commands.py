@@ -76,7 +76,7 @@ def test_version_is_that_of_the_project() -> None:
 
 
 COMMANDS = ["demo", "sds", "agent", "monitor", "status", "history", "explain", "drain", "resume", "move", "confirm-dead", "test"]
-COMMANDS += ["token", "join", "leave", "revoke", "simulate"]
+COMMANDS += ["token", "join", "leave", "revoke", "simulate", "files"]
 
 
 def test_every_command_is_listed() -> None:

@@ -13,6 +13,7 @@ from small_cluster import PORT, SmallCluster
 from waiting import until
 
 from agent import adoption
+from agent.listeners import listening
 from demo.layout import ACTIVATE
 
 HOT = {"standby": "hot", "activate": ACTIVATE, "failback": "manual"}
@@ -57,7 +58,7 @@ def test_a_hot_standby_is_shut_and_takes_over_as_it_is(make_cluster: MakeCluster
     parts = cluster.begin(HOT)
     cluster.settled("one", "two")
     process = hot(cluster, "two")
-    assert not adoption.listening(cluster.servers["two"], PORT), "it is started, but shut"
+    assert not listening(cluster.servers["two"], PORT), "it is started, but shut"
     cut_power(cluster, "one", parts)
     answer = cluster.served("two")
     assert (answer["server"], answer["epoch"]) == ("two", 2)
@@ -80,7 +81,7 @@ def test_a_standby_that_opens_its_port_unasked_is_killed_and_reported(make_clust
     cluster = make_cluster("one", "two")
     cluster.begin({**HOT, "start": [*OPEN_AT_ONCE, sys.executable]})
     assert f"port {PORT} is open before the standby was activated" in told(cluster, "unprepared", "two")
-    until(lambda: not adoption.listening(cluster.servers["two"], PORT) and standby(cluster, "two") is None, within_s=30)
+    until(lambda: not listening(cluster.servers["two"], PORT) and standby(cluster, "two") is None, within_s=30)
     assert cluster.service()["standby"] == "preparing"
     assert cluster.whoami("one")["server"] == "one"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent import adoption
+from agent.listeners import listening
 from tests.tether.conftest import alive, needs_rights
 from tests.waiting import until
 
@@ -150,10 +151,10 @@ def test_listening_tells_an_open_port_from_a_closed_one(address: str) -> None:
     with socket.socket(family) as server:
         server.bind((address, 0))
         port = server.getsockname()[1]
-        assert not adoption.listening(address, port)
+        assert not listening(address, port)
         server.listen(1)
-        assert adoption.listening(address, port)
-    assert not adoption.listening(address, port)
+        assert listening(address, port)
+    assert not listening(address, port)
 
 
 def test_a_full_queue_is_somebody() -> None:
@@ -165,10 +166,10 @@ def test_a_full_queue_is_somebody() -> None:
         for client in clients:
             client.setblocking(False)
             client.connect_ex(address)
-        assert adoption.listening(*address)
+        assert listening(*address)
         for client in clients:
             client.close()
 
 
 def test_an_address_of_nobody_is_silent() -> None:
-    assert not adoption.listening("not an address", 80)
+    assert not listening("not an address", 80)
