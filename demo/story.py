@@ -176,6 +176,8 @@ class Play:
     async def _returns(self, server: str, facts: str, name: str) -> None:
         """P15 to P18: it registers, asks for its service, gets it, and appoints a secondary."""
         watcher, service = self._watcher, next(s.service for s in layout.SERVERS if s.name == server)
+        # The table may be shown a moment later than the history tells.
+        await self._see("P14", FAILBACK_S, f"{service} with a secondary", lambda: watcher.service(service)["secondary"], self._lacking)
         row, asked_at = watcher.service(service), time.monotonic()
         mark, updates = len(watcher.events), len(watcher.updates)
         former, secondary, epoch = row["holder"], row["secondary"], row["epoch"]
