@@ -115,9 +115,7 @@ class OcfDriver(CommandDriver):
 
     def environment(self, definition: ServiceDefinition, epoch: int, standby: bool = False) -> dict[str, str]:
         """What agent and keeper find in their environment."""
-        look = self._looks.get(definition.name)
-        known = {"LOCUM_PROGRAMS": ":".join(look.programs)} if look else {}
-        return super().environment(definition, epoch, standby) | known | self._told(definition, definition.start_limit_s)
+        return super().environment(definition, epoch, standby) | self._told(definition, definition.start_limit_s)
 
     def _told(self, definition: ServiceDefinition, limit_s: float, interval_s: float = 0.0) -> dict[str, str]:
         _, provider, kind = definition.agent.split(":")
@@ -219,7 +217,7 @@ class OcfDriver(CommandDriver):
         record = kept.read(place)
         known = pid_files.named_by({**self._defaults(look), **definition.parameters}) | record.pid_files
         if not adoption.find(self._agent_id, definition.name):
-            pid_files.remove_stale(known, set(look.programs) | record.programs)
+            pid_files.remove_stale(known, record.programs)
         limit_s = look.metadata.limit_s("monitor", ACTION_LIMIT_S) if look.metadata else ACTION_LIMIT_S
         outcome = await self._ask(definition, "monitor", limit_s)
         if outcome.status is None or not ocf_codes.runs(outcome.status) or adoption.find(self._agent_id, definition.name):
