@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 from file_servers import Server, comes, play
@@ -77,6 +79,40 @@ def test_a_start_waits_for_files_no_longer_than_it_may(tmp_path: Path) -> None:
     two = Server("two", tmp_path, files, Part("holder", 2))
 
     async def story() -> None:
-        assert await two.depot.staged(WWW, 0.2) is not None
+        assert await two.depot.staged(WWW, 0.2) == "its files were not here in time"
 
     play(story, WWW, two)
+
+
+class Slow(FilesTwin):
+    """Nothing can be fetched from it while `goes_on` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.waited_for = False
+
+    def chunk(self, name: str) -> bytes:
+        self.waited_for = not self.goes_on.is_set()
+        self.goes_on.wait(60)
+        return super().chunk(name)
+
+
+def test_a_start_takes_the_version_that_is_complete_while_a_newer_one_comes(tmp_path: Path) -> None:
+    """A takeover must not fail for an edit that the former holder stored as its last."""
+    files = Slow()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+    one.page("first")
+
+    async def story() -> None:
+        await comes(lambda: two.depot.states()["www"].version)
+        files.goes_on.clear()
+        try:
+            one.page("second")
+            await comes(lambda: files.waited_for)
+            assert await two.depot.staged(WWW, 20.0) is None and two.page() == "first"
+        finally:
+            files.goes_on.set()
+
+    play(story, WWW, one, two)
