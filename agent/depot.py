@@ -148,6 +148,7 @@ class Depot:
         """For ever, for the services of these definitions that have files."""
         if self._files is None:
             return
+        told: Any = None
         while True:
             self._wanted.clear()
             wanted = {definition.name: definition for definition in definitions() if definition.files}
@@ -158,7 +159,10 @@ class Depot:
                 await self._round(self._files)
             async with self._turned:
                 self._turned.notify_all()
-            self.turned()
+            now = {name: (shelf.state, shelf.why_not(clock())) for name, shelf in self._shelves.items()}
+            if now != told:
+                told = now
+                self.turned()
             try:
                 async with asyncio.timeout(POLL_S):
                     await self._wanted.wait()

@@ -10,6 +10,7 @@ from file_servers import Server, comes, play
 
 from agent.depot import Part
 from agent.files_twin import FilesTwin
+from agent.shelf_events import Head
 from bus.values import ServiceDefinition
 
 WWW = ServiceDefinition(name="www", fqdn="www.test", port=80, home="one", start=("run",), files=("/srv/www",))
@@ -116,3 +117,33 @@ def test_a_start_takes_the_version_that_is_complete_while_a_newer_one_comes(tmp_
             files.goes_on.set()
 
     play(story, WWW, one, two)
+
+
+class Counted(FilesTwin):
+    """How often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+
+    def heads(self) -> dict[str, Head]:
+        self.rounds += 1
+        return super().heads()
+
+
+def test_what_this_server_can_run_is_told_when_it_changed_and_not_each_round(tmp_path: Path) -> None:
+    files, told = Counted(), [""]
+    two = Server("two", tmp_path, files, Part("stand-in", 0))
+    two.depot.turned = lambda: told.append(str(two.depot.why_not(WWW)))
+
+    async def story() -> None:
+        await comes(lambda: "not in the database" in told[-1])
+        before, rounds = len(told), files.rounds
+        while files.rounds < rounds + 3:
+            two.depot.wake()
+            await asyncio.sleep(0.02)
+        assert len(told) == before
+        files.away = "switched off"
+        await comes(lambda: "switched off" in told[-1])
+
+    play(story, WWW, two)
