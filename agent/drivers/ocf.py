@@ -141,9 +141,9 @@ class OcfDriver(CommandDriver):
     # -- whether it can run here
 
     def knows(self, definition: ServiceDefinition) -> bool:
-        """It was looked at."""
+        """It was looked at, and no files came since for want of which its agent was not asked."""
         look = self._looks.get(definition.name)
-        return look is not None and look.definition == definition
+        return look is not None and look.definition == definition and not (look.awaits and not self._awaits(definition))
 
     async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
         """Find out anew what is due; `ours` are the services that run here now.  `why_not` tells what was found."""
@@ -151,8 +151,7 @@ class OcfDriver(CommandDriver):
             del self._looks[name]
         for definition in definitions:
             look = self._looks.get(definition.name)
-            came = look is not None and look.awaits and not self._awaits(definition)
-            if look is not None and self.knows(definition) and not came and (clock() < look.again_at or definition.name in ours):
+            if look is not None and self.knows(definition) and (clock() < look.again_at or definition.name in ours):
                 continue
             found = await self._find_out(definition, definition.name in ours)
             found.again_at = clock() + (LOOK_AGAIN_S if found.trouble else LOOK_EVERY_S)
