@@ -106,22 +106,25 @@ class Depot:
         return {name: shelf.state for name, shelf in self._shelves.items()}
 
     async def staged(self, definition: ServiceDefinition, within_s: float | None = None) -> str | None:
-        """Wait until a version is here with which it can start; why none is, or None.  Unbounded if `within_s` is None."""
+        """Wait until a version is here with which it can start; why none is, or None.
+
+        A start says within which time: it takes the version that is complete here.  With None the newest is waited for, without bound.
+        """
         if not definition.files:
             return None
         if self._files is None:
             return self.why_not(definition)
         try:
             async with asyncio.timeout(within_s):
-                return await self._ready(definition)
+                return await self._ready(definition, starting=within_s is not None)
         except TimeoutError:
             return self.why_not(definition) or "its files were not here in time"
 
-    async def _ready(self, definition: ServiceDefinition) -> str | None:
+    async def _ready(self, definition: ServiceDefinition, starting: bool) -> str | None:
         shelf = self._shelf(definition)
         self._wanted.set()
         while True:
-            ready = shelf.ready(clock())
+            ready = shelf.ready(clock(), starting)
             if isinstance(ready, str):
                 return ready
             if ready or self._shelves.get(definition.name) is not shelf:
@@ -145,6 +148,7 @@ class Depot:
         """For ever, for the services of these definitions that have files."""
         if self._files is None:
             return
+        told: Any = None
         while True:
             self._wanted.clear()
             wanted = {definition.name: definition for definition in definitions() if definition.files}
@@ -155,7 +159,10 @@ class Depot:
                 await self._round(self._files)
             async with self._turned:
                 self._turned.notify_all()
-            self.turned()
+            now = {name: (shelf.state, shelf.why_not(clock())) for name, shelf in self._shelves.items()}
+            if now != told:
+                told = now
+                self.turned()
             try:
                 async with asyncio.timeout(POLL_S):
                     await self._wanted.wait()

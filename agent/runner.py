@@ -482,7 +482,8 @@ def main() -> int:
     except OSError as error:
         log(str(error))
         return PART_REFUSED
-    return asyncio.run(runner.run())
+    # At once: on its way out Python would wait for the thread of the files, which may be in the midst of an upload.
+    os._exit(asyncio.run(runner.run()))
 
 
 if __name__ == "__main__":

@@ -118,12 +118,17 @@ class Shelf:
         waited_s = now - self._lacking_since if self._lacking_since is not None else 0.0
         return not self._away and not self._occupied and waited_s < FIRST_VERSION_S
 
-    def ready(self, now: float) -> bool | str:
-        """Whether a version is here with which the service can start; if none will be soon, why."""
+    def ready(self, now: float, starting: bool = False) -> bool | str:
+        """Whether a version is here with which the service can start; if none will be soon, why.
+
+        With `starting` nobody serves meanwhile: a version that is complete here is not kept waiting for a newer one.
+        """
         if self._foreign and self.role != "holder":
             return self._foreign
+        if starting and self._record.version is not None:
+            return True
         if not self.known_to(now):
-            return self.role == "holder" and self._record.version is not None
+            return False
         if self.complete or (self._record.version is not None and (self._away or self._trouble or self._foreign)):
             return True
         if self._head is None:

@@ -2,8 +2,8 @@
 
 Its processes are children of systemd: no scan of our descendants finds them.  So the
 unit's control group is killed, which is done at once, and systemd is asked to stop the
-unit, which also calls off a start that is under way.  Over is what systemd stopped
-after the last kill, and whose group is empty.
+unit, which also calls off a start that is under way.  Over is what systemd stopped,
+or knows no longer, after the last kill, and whose group is empty.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from agent.spawning import Child, Program, launch, verdict_of
 
 UNIT, GROUP, SYSTEMCTL = "LOCUM_UNIT", "LOCUM_GROUP", "LOCUM_SYSTEMCTL"
 """In the environment of a service that is a unit: its name, its control group's directory, and what speaks with systemd."""
+
+_NOT_LOADED = 5
+"""What `systemctl stop` ends with when systemd has, or has no longer, any such unit: it has nothing of it left to stop."""
 
 
 class UnitEnd:
@@ -46,7 +49,7 @@ class UnitEnd:
         if self._stopping is None or pid != self._stopping.pid:
             return False
         verdict_of(self._stopping)
-        self._stopping, self._stopped = None, code == 0
+        self._stopping, self._stopped = None, code in (0, _NOT_LOADED)
         return True
 
     @property

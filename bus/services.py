@@ -16,6 +16,9 @@ _OF_DRIVER = {
 }
 """The keys that only one driver understands."""
 
+_OF_WORDS = ("start", "stop", "check", "prepare", "activate")
+"""The keys that are argument vectors."""
+
 _MUST = {
     "command": ("start", 'give the program as a list, as in start = ["/usr/sbin/nginx", "-g", "daemon off;"]'),
     "ocf": ("agent", 'name the resource agent, as in agent = "ocf:heartbeat:nginx"'),
@@ -38,7 +41,7 @@ def complaints(services: Iterable[ServiceSection], server: str, ttl_s: int | Non
         if service.name in seen:
             yield f"{where}: name: stands twice: rename one of the two"
         seen.add(service.name)
-        yield from (f"{where}: {complaint}" for complaint in _about_driver(service))
+        yield from (f"{where}: {complaint}" for complaint in (*_about_driver(service), *_about_words(service)))
         if not service.exclusive and ttl_s is not None and service.finish_s <= ttl_s:
             yield (
                 f"{where}: finish_s: is {service.finish_s:g}, but resolvers remember the former holder's address for dns.ttl_s = "
@@ -62,3 +65,18 @@ def _about_driver(service: ServiceSection) -> Iterator[str]:
             yield f'parameters: "{name}" cannot be the name of one: write letters, digits and _ only, as the meta-data of the agent has it'
     if service.standby == "hot" and driver != "command":
         yield f'standby: a hot standby is a program in the foreground, which driver = "{driver}" does not start: write standby = "warm"'
+
+
+def _about_words(service: ServiceSection) -> Iterator[str]:
+    """What the kernel can give no program: its words and its environment end at a NUL, and a variable's name at a =."""
+    remedy = "no program can be given that character: take it out"
+    for key in _OF_WORDS:
+        if any("\0" in word for word in getattr(service, key)):
+            yield f"{key}: has a NUL in one of its words: {remedy}"
+    for key in ("parameters", "environment"):
+        for name, value in getattr(service, key).items():
+            if "\0" in value:
+                yield f"{key}: {name!r} has a NUL in its value: {remedy}"
+    for name in service.environment:
+        if not name or "=" in name or "\0" in name:
+            yield f"environment: {name!r} cannot be the name of a variable: write letters, digits and _ only"

@@ -52,14 +52,13 @@ class Keeper:
         self._place = os.environ.get("LOCUM_RUN", "/nonexistent")
         self._parameters = {name[11:]: value for name, value in os.environ.items() if name.startswith("OCF_RESKEY_")}
         self._record = kept.read(self._place)
-        self._programs = set(filter(None, os.environ.get("LOCUM_PROGRAMS", "").split(":")))
         self._places = pid_files.named_by(self._parameters)
         self._ended: dict[int, int] = {}  # children that were reaped, and how they ended
 
     def run(self) -> int:
         """Until nothing is left; the exit status."""
         kept.remove(self._place, kept.WORDS)
-        removed = pid_files.remove_stale(self._places | self._record.pid_files, self._programs | self._record.programs)
+        removed = pid_files.remove_stale(self._places | self._record.pid_files, self._record.programs)
         for path in removed:
             self._say(f"removed {path}: the process that it names is gone")
         self._record = kept.Record()

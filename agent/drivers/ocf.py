@@ -115,9 +115,7 @@ class OcfDriver(CommandDriver):
 
     def environment(self, definition: ServiceDefinition, epoch: int, standby: bool = False) -> dict[str, str]:
         """What agent and keeper find in their environment."""
-        look = self._looks.get(definition.name)
-        known = {"LOCUM_PROGRAMS": ":".join(look.programs)} if look else {}
-        return super().environment(definition, epoch, standby) | known | self._told(definition, definition.start_limit_s)
+        return super().environment(definition, epoch, standby) | self._told(definition, definition.start_limit_s)
 
     def _told(self, definition: ServiceDefinition, limit_s: float, interval_s: float = 0.0) -> dict[str, str]:
         _, provider, kind = definition.agent.split(":")
@@ -143,9 +141,9 @@ class OcfDriver(CommandDriver):
     # -- whether it can run here
 
     def knows(self, definition: ServiceDefinition) -> bool:
-        """It was looked at."""
+        """It was looked at, and no files came since for want of which its agent was not asked."""
         look = self._looks.get(definition.name)
-        return look is not None and look.definition == definition
+        return look is not None and look.definition == definition and not (look.awaits and not self._awaits(definition))
 
     async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
         """Find out anew what is due; `ours` are the services that run here now.  `why_not` tells what was found."""
@@ -153,8 +151,7 @@ class OcfDriver(CommandDriver):
             del self._looks[name]
         for definition in definitions:
             look = self._looks.get(definition.name)
-            came = look is not None and look.awaits and not self._awaits(definition)
-            if look is not None and self.knows(definition) and not came and (clock() < look.again_at or definition.name in ours):
+            if look is not None and self.knows(definition) and (clock() < look.again_at or definition.name in ours):
                 continue
             found = await self._find_out(definition, definition.name in ours)
             found.again_at = clock() + (LOOK_AGAIN_S if found.trouble else LOOK_EVERY_S)
@@ -219,7 +216,7 @@ class OcfDriver(CommandDriver):
         record = kept.read(place)
         known = pid_files.named_by({**self._defaults(look), **definition.parameters}) | record.pid_files
         if not adoption.find(self._agent_id, definition.name):
-            pid_files.remove_stale(known, set(look.programs) | record.programs)
+            pid_files.remove_stale(known, record.programs)
         limit_s = look.metadata.limit_s("monitor", ACTION_LIMIT_S) if look.metadata else ACTION_LIMIT_S
         outcome = await self._ask(definition, "monitor", limit_s)
         if outcome.status is None or not ocf_codes.runs(outcome.status) or adoption.find(self._agent_id, definition.name):

@@ -72,12 +72,15 @@ def pids_in(path: str) -> set[int]:
 
 
 def stale(path: str, programs: set[str]) -> bool:
-    """Whether nobody whom it names lives and runs one of the agent's programs; without known programs any life counts."""
+    """Whether nobody whom it names lives and runs one of the programs, those that a keeper saw: a guess may not be the daemon's.
+
+    Any life counts when none was seen, and when it cannot be known what somebody runs.
+    """
     if not os.path.isfile(path) or os.path.islink(path):
         return False
     for pid in pids_in(path):
         told = kept.stat(pid)
-        if told is not None and told[0] not in "ZX" and (not programs or kept.program_of(pid) in programs):
+        if told is not None and told[0] not in "ZX" and (not programs or kept.program_of(pid) in programs | {""}):
             return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Mapping
@@ -55,10 +56,12 @@ async def outcome_of(argv: tuple[str, ...], environment: Mapping[str, str], limi
             stderr=said.writing,
             start_new_session=True,
         )
-    except OSError:
+    except (OSError, ValueError) as error:
         said.close()
         if output:
             output.close()
+        if isinstance(error, ValueError):  # words or an environment that no program can be given
+            raise OSError(errno.EINVAL, str(error)) from None
         raise
     status: int | None = None
     try:

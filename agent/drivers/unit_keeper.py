@@ -62,14 +62,13 @@ class UnitKeeper:
         except OSError:
             return self._died(main)
         self._write_down(main)
+        ready: set[int] = set()
         while True:
-            ready = self._wait([handle])
-            if signals.SIGHUP in self._heard:
-                control_groups.kill(self._group)
             if self._heard & {signals.SIGTERM, signals.SIGHUP}:
                 return self._stop()
             if handle in ready:
                 return self._died(main)
+            ready = self._wait([handle])
 
     def _died(self, main: int) -> int:
         status = self._end(NOT_RUNNING)
@@ -143,16 +142,22 @@ class UnitKeeper:
         return status, next((line.strip()[:_LONGEST_WORDS] for line in lines if line.strip()), "")
 
     def _wait(self, handles: list[int]) -> set[int]:
-        """Those of the handles on which something happened; signals are in `_heard`."""
+        """Those of the handles on which something happened; signals are in `_heard`.
+
+        SIGHUP says that the tether died: the group is killed first thing, during a start or a stop too.
+        """
         poller = select.poll()
         for handle in (self._wake, *handles):
             poller.register(handle, select.POLLIN)
         ready = {handle for handle, _ in poller.poll()}
         if self._wake in ready:
             try:
-                self._heard |= set(os.read(self._wake, 4096))
+                heard = set(os.read(self._wake, 4096))
             except BlockingIOError:
-                pass
+                heard = set()
+            if signals.SIGHUP in heard:
+                control_groups.kill(self._group)
+            self._heard |= heard
         return ready
 
     def _leave_words(self, words: str) -> None:

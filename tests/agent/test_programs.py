@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
+import pytest
 from waiting import until
 
 from agent.adoption import stat_of
@@ -25,6 +27,21 @@ def test_status_and_last_line_are_told() -> None:
 
 def test_a_program_that_is_not_there_is_told() -> None:
     assert asyncio.run(run(("/no/such/check",), {}, 1.0)) == (False, "/no/such/check: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("word", "environment", "text"),
+    [
+        ("a\0b", {}, "embedded null byte"),
+        ("a", {"B": "\0"}, "embedded null byte"),
+        ("a", {"B=C": "1"}, "illegal environment variable name"),
+    ],
+)
+def test_words_that_no_program_can_be_given_are_told(word: str, environment: dict[str, str], text: str) -> None:
+    """A definition may come from another server, whose own file nobody here has read."""
+    open_before = os.listdir("/proc/self/fd")
+    assert asyncio.run(run(("echo", word), environment, 10.0)) == (False, f"echo: {text}")
+    assert os.listdir("/proc/self/fd") == open_before
 
 
 def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 from waiting import until
 
+from agent import kept
+from agent.drivers import pid_files
 from agent.drivers.boot import unit_enabled
 from agent.drivers.ocf import OcfDriver
 from bus.values import ServiceDefinition
@@ -76,8 +78,9 @@ def test_an_agent_is_not_asked_about_files_that_a_secondary_is_given_later(tmp_p
     """P4: nobody is appointed who is no candidate, and nobody is given the files who is not appointed."""
     driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, files_root=str(tmp_path / "root"))
     definition = msgspec.structs.replace(service(tmp_path, invalid="no configuration"), files=("/srv/www",))
-    assert why_not(driver, definition) is None
+    assert why_not(driver, definition) is None and driver.knows(definition)
     (tmp_path / "root" / "srv" / "www").mkdir(parents=True)
+    assert not driver.knows(definition), "a start has it looked at first, and starts nothing that runs already (R17)"
     assert "no configuration" in str(why_not(driver, definition)), "it is asked as soon as they are here"
 
 
@@ -110,11 +113,42 @@ def test_a_parameter_that_is_unique_is_not_shared(driver: OcfDriver, tmp_path: P
     assert why_not(driver, one) is None, "the other is no longer there"
 
 
+def seen(tmp_path: Path, *programs: str) -> None:
+    """As if a keeper had kept daemons that ran these."""
+    place = tmp_path / "run" / "www"
+    place.mkdir(parents=True)
+    record = kept.Record()
+    record.boot, record.programs = kept.boot(), set(programs)
+    kept.write(str(place), kept.RECORD, record.lines())
+
+
 def test_r17_a_stale_pid_file_is_no_foreign_service(driver: OcfDriver, tmp_path: Path) -> None:
-    """It names this very test, which runs no program of the agent's."""
+    """It names this very test, which runs no program that a keeper saw."""
+    seen(tmp_path, "/usr/sbin/stand-in-daemon")
     (tmp_path / "www.pid").write_text(f"{os.getpid()}\n")
     assert why_not(driver, service(tmp_path)) is None
     assert not (tmp_path / "www.pid").exists()
+
+
+@pytest.mark.parametrize("program", [None, os.path.realpath("/proc/self/exe")])
+def test_r17_the_pid_file_of_a_living_daemon_is_not_stale_whatever_the_parameters_call_its_program(
+    driver: OcfDriver, tmp_path: Path, program: str | None
+) -> None:
+    """mysql's `binary` starts mariadbd: nothing but what a keeper saw tells what the daemon runs."""
+    if program is not None:
+        seen(tmp_path, program)
+    (tmp_path / "www.pid").write_text(f"{os.getpid()}\n")
+    assert "says that it runs here already" in str(why_not(driver, service(tmp_path)))
+    assert (tmp_path / "www.pid").exists()
+
+
+def test_r17_a_process_of_which_nobody_knows_what_it_runs_makes_no_pid_file_stale(tmp_path: Path) -> None:
+    pid_file = tmp_path / "kernel.pid"
+    threads = [int(name) for name in os.listdir("/proc") if name.isdecimal() and kept.stat(int(name)) and not kept.program_of(int(name))]
+    if not threads:
+        pytest.skip("there is no process here whose program cannot be read, such as a thread of the kernel")
+    pid_file.write_text("".join(f"{pid}\n" for pid in threads))
+    assert not pid_files.stale(str(pid_file), {"/usr/sbin/stand-in-daemon"})
 
 
 def test_what_was_found_is_kept_while_it_runs_here(driver: OcfDriver, tmp_path: Path) -> None:
@@ -138,8 +172,9 @@ def test_a_service_answers_when_its_port_does_and_its_monitor_is_asked_later(sta
         definition = service(tmp_path, port=port, monitor="1")
         assert why_not(driver, definition) is not None, "the port is somebody else's"
         assert check(driver, definition, 1) == [(True, "")], "its monitor is not asked yet"
-        until(lambda: not check(driver, definition, 1)[0][0], within_s=30.0, every_s=0.2)
-        assert check(driver, definition, 1) == [(False, "ocf:test:stand-in monitor: status 1, it failed, for a reason that has no number")]
+        failed = [(False, "ocf:test:stand-in monitor: status 1, it failed, for a reason that has no number")]
+        until(lambda: check(driver, definition, 1) == failed, within_s=30.0, every_s=0.2)
+        assert check(driver, definition, 1) == failed, "at once, though the next monitor is not due"
         assert check(driver, service(tmp_path, port=port, monitor="0"), 1)[0][0], "a monitor that failed is repeated with every check"
 
 

@@ -116,6 +116,20 @@ def test_kill_leaves_nothing_whatever_the_unit_keeper_does(service: Kept) -> Non
     assert is_over()
 
 
+def test_kill_ends_a_unit_that_systemd_forgets_with_its_last_process(service: Kept) -> None:
+    """Its package was removed while it ran: `systemctl stop` ends with 5 once the group is dead."""
+    begun(service)
+    (UNITS / UNIT).unlink()
+    systemctl("daemon-reload")
+    main = int(systemctl("show", "--value", "-p", "MainPID", UNIT))
+    os.kill(service.keeper, signal.SIGSTOP)
+    os.kill(main, signal.SIGKILL)
+    until(lambda: systemctl("is-active", UNIT) not in ("active", "deactivating"), within_s=SOON_S)
+    systemctl("reset-failed", UNIT)
+    service.agent.kill()
+    assert not control_groups.members(GROUP) and gone(main) and gone(service.keeper)
+
+
 def test_kill_calls_off_a_start_that_is_under_way(tether: Agent) -> None:
     define("Type=oneshot", "ExecStart=/bin/true", unit="other.service")
     define("ExecStartPre=/bin/sh -c 'touch /run/under-way; exec sleep 1000'", f"ExecStart={MAIN}")

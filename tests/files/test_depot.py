@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 from file_servers import Server, comes, play
 
 from agent.depot import Part
 from agent.files_twin import FilesTwin
+from agent.shelf_events import Head
 from bus.values import ServiceDefinition
 
 WWW = ServiceDefinition(name="www", fqdn="www.test", port=80, home="one", start=("run",), files=("/srv/www",))
@@ -77,6 +80,70 @@ def test_a_start_waits_for_files_no_longer_than_it_may(tmp_path: Path) -> None:
     two = Server("two", tmp_path, files, Part("holder", 2))
 
     async def story() -> None:
-        assert await two.depot.staged(WWW, 0.2) is not None
+        assert await two.depot.staged(WWW, 0.2) == "its files were not here in time"
+
+    play(story, WWW, two)
+
+
+class Slow(FilesTwin):
+    """Nothing can be fetched from it while `goes_on` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.waited_for = False
+
+    def chunk(self, name: str) -> bytes:
+        self.waited_for = not self.goes_on.is_set()
+        self.goes_on.wait(60)
+        return super().chunk(name)
+
+
+def test_a_start_takes_the_version_that_is_complete_while_a_newer_one_comes(tmp_path: Path) -> None:
+    """A takeover must not fail for an edit that the former holder stored as its last."""
+    files = Slow()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+    one.page("first")
+
+    async def story() -> None:
+        await comes(lambda: two.depot.states()["www"].version)
+        files.goes_on.clear()
+        try:
+            one.page("second")
+            await comes(lambda: files.waited_for)
+            assert await two.depot.staged(WWW, 20.0) is None and two.page() == "first"
+        finally:
+            files.goes_on.set()
+
+    play(story, WWW, one, two)
+
+
+class Counted(FilesTwin):
+    """How often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+
+    def heads(self) -> dict[str, Head]:
+        self.rounds += 1
+        return super().heads()
+
+
+def test_what_this_server_can_run_is_told_when_it_changed_and_not_each_round(tmp_path: Path) -> None:
+    files, told = Counted(), [""]
+    two = Server("two", tmp_path, files, Part("stand-in", 0))
+    two.depot.turned = lambda: told.append(str(two.depot.why_not(WWW)))
+
+    async def story() -> None:
+        await comes(lambda: "not in the database" in told[-1])
+        before, rounds = len(told), files.rounds
+        while files.rounds < rounds + 3:
+            two.depot.wake()
+            await asyncio.sleep(0.02)
+        assert len(told) == before
+        files.away = "switched off"
+        await comes(lambda: "switched off" in told[-1])
 
     play(story, WWW, two)

@@ -94,8 +94,8 @@ class Server:
     def why_not(self) -> str | None:
         return self.shelf.why_not(self.now)
 
-    def ready(self) -> bool | str:
-        return self.shelf.ready(self.now)
+    def ready(self, starting: bool = False) -> bool | str:
+        return self.shelf.ready(self.now, starting)
 
 
 # -- the first version
@@ -212,6 +212,28 @@ def test_the_last_complete_version_stands_while_a_newer_one_is_not() -> None:
     email.pass_time()
     assert email.shelf.state.version == one and email.shelf.state.trouble == "no room"
     assert email.ready() is True and email.why_not() is None
+
+
+def test_a_start_uses_what_is_complete_and_waits_for_no_newer_version() -> None:
+    email = Server("email", "stand-in")
+    assert email.ready(starting=True) is False
+    email.put(of_text("www", "one"))
+    email.pass_time()
+    email.put(of_text("www", "two"))
+    email.shelf.step(Heads(email.head), email.now)
+    assert email.ready() is False, "a secondary is ready with the newest only"
+    assert email.ready(starting=True) is True
+    email.pass_time()
+    email.tree = tree_of(index="not ours")
+    email.put(of_text("www", "three"))
+    email.pass_time()
+    assert isinstance(email.ready(starting=True), str), "what is in the way is no version"
+
+
+def test_a_start_waits_for_no_answer_of_the_database_when_a_version_is_here() -> None:
+    record = recorded(of_text("www", "one"), "v1", tree_of(index="one"), Record(service="www"))
+    email = Server("email", "holder", tree_of(index="one"), record)
+    assert email.ready() is False and email.ready(starting=True) is True
 
 
 def test_the_home_that_returns_has_the_present_version_before_it_may_start() -> None:
