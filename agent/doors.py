@@ -38,10 +38,14 @@ So a gated standby can be seen to be up, and a check never waits for a door that
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What shall be: this server's address, and the gated ports, each with the instant until which it is open."""
+    """What shall be: this server's address, and the gated ports, each with the instant until which it is open.
+
+    A higher `number` is a wish to be told of anew, even if it is as the one before (agent/guarding.py's `wish`).
+    """
 
     address: str | None
     doors: Mapping[int, float]
+    number: int = 0
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class Doors:
     def __init__(self) -> None:
         self.state: Literal["new", "in force", "broken", "removed", "refused"] = "new"
         self.reason = ""  # why it is not in force
+        self.number = 0  # of the newest wish: what is gated fulfils it, if in force and no order is under way
         self.mended = 0  # how often it was found changed by others, or gone
         self._wanted: dict[int, float] = {}
         self._addresses: tuple[str, ...] = ()
@@ -139,6 +144,7 @@ class Doors:
         address = (wanted.address,) if wanted.address else ()
         kept = tuple(known for known in self._addresses if known not in address) if wanted.doors else ()
         self._wanted, self._addresses = dict(wanted.doors), kept + address
+        self.number = wanted.number
 
     # -- answers
 

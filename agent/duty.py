@@ -384,20 +384,22 @@ class Duty:
         if reason:
             self._say(channel.Standby(service=self.service, reason=reason))
             return
-        self._hot.prepare(line)
+        if not line.definition.activate:
+            self._around.wish += 1
+        self._hot.prepare(line, self._around.wish)
         self.run, self._port = Run.STANDBY, line.definition.port
         if not self._hot.waiting:
             self._order_start(line)
 
-    def gate(self, shut: frozenset[int], now: float) -> bool:
-        """The kernel gate keeps these ports shut, or is not in force any more.  True if that led to something."""
+    def gate(self, shut: frozenset[int], wish: int, now: float) -> bool:
+        """The kernel gate keeps these ports shut since the wish of that number, or is not in force.  True if that led to something."""
         if self.run is not Run.STANDBY or not self._hot.behind_gate:
             return False
         if not self._around.gate:
             self.end_standby("the kernel gate is not in force any more", now)
             return True
         waiting = self._hot.waiting
-        if waiting is None or self._port not in shut:
+        if waiting is None or wish < self._hot.wish or self._port not in shut:
             return False
         self._hot.waiting = None
         self._order_start(waiting)

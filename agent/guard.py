@@ -292,7 +292,8 @@ class Guard:
         code = None
         actions = self._machine.step(event, clock())
         if self._porter:
-            self._porter.want(Wanted(self._address, self._machine.doors))  # first: who is told to start shall find the door open
+            # first: who is told to start shall find the door open
+            self._porter.want(Wanted(self._address, self._machine.doors, self._machine.wish))
         for action in actions:
             match action:
                 case Send():

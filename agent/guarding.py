@@ -58,11 +58,15 @@ class FromTether(msgspec.Struct, frozen=True):
 
 
 class GateNews(msgspec.Struct, frozen=True):
-    """The kernel gate (R6) is in force and keeps these ports shut but for their leases; or is not, and why."""
+    """The kernel gate (R6) is in force and keeps these ports shut but for their leases; or is not, and why.
+
+    So it is once the wish of this `number` was heard: of a later one it says nothing.
+    """
 
     in_force: bool
     reason: str = ""
     ports: frozenset[int] = frozenset()
+    number: int = 0
 
 
 class RunnerLost(msgspec.Struct, frozen=True):
@@ -289,6 +293,11 @@ class Guarding:
                 doors[port] = max(until, doors.get(port, LONG_AGO))
         return doors
 
+    @property
+    def wish(self) -> int:
+        """The number of what `doors` says: higher whenever a standby began to wait for its port to be shut."""
+        return self._around.wish
+
     def _gate(self, news: GateNews, now: float) -> None:
         said = channel.Gate(in_force=news.in_force, reason=news.reason)
         if said != self._gate_said:
@@ -296,7 +305,7 @@ class Guarding:
             self._emit(ToRunner(said))
         self._around.gate = news.in_force
         for duty in self.duties.values():
-            if duty.gate(news.ports, now):
+            if duty.gate(news.ports, news.number, now):
                 self._alarms[duty.service] = LONG_AGO
 
     # -- time

@@ -33,10 +33,13 @@ class Hot:
         self.ended = ""  # why it is being killed
         self.waiting: channel.Prepare | None = None  # for its port to be shut
 
-    def prepare(self, line: channel.Prepare) -> None:
-        """It is about to be started."""
+        self.wish = 0  # the number of the wish that shuts it: news from before may be of a port that is being let go
+
+    def prepare(self, line: channel.Prepare, wish: int) -> None:
+        """It is about to be started; behind the gate once the wish of that number was fulfilled."""
         self.definition, self.pid, self.activated, self.ended = line.definition, None, False, ""
         self.waiting = line if self.behind_gate else None
+        self.wish = wish
 
     @property
     def behind_gate(self) -> bool:

@@ -4,7 +4,8 @@
       ^----- news ------|                          in force or not, and what is gated
 
 Only the newest wish counts: while one order is under way, older wishes are
-forgotten.  A time-out is reckoned right before its order, so that a porter that
+forgotten; but one with a number of its own is always answered by news of that
+number, or of a later one.  A time-out is reckoned right before its order, so that a porter that
 was held up opens nothing for longer than the lease.
 """
 
@@ -129,7 +130,7 @@ class Porter:
         if doors.mended > self._mended:
             self._mended = doors.mended
             self._remark("mended", "the table of the kernel gate was changed or removed by somebody else: made anew")
-        news = GateNews(in_force=doors.in_force, reason=doors.reason, ports=doors.gated)
+        news = GateNews(in_force=doors.in_force, reason=doors.reason, ports=doors.gated, number=doors.number)
         if news != self._told:
             self._report(news)
 

@@ -62,3 +62,4 @@ class Surroundings(msgspec.Struct):
     knows: int = 0  # the incarnation of W that we last heard (R9, R18)
     runner_here: bool = False
     gate: bool = False  # the kernel gate is in force (R6)
+    wish: int = 0  # how often a standby began to wait for the kernel gate to shut its port

@@ -245,6 +245,30 @@ def test_porter_tells_what_is_gated_only_once_it_is() -> None:
     until(lambda: twin.passes(SERVER, PORT), within_s=SOON_S)
 
 
+def test_porter_answers_a_wish_that_came_and_went_and_came_while_it_was_busy() -> None:
+    """It sees only the newest, which is as the one that it fulfilled, but for the number."""
+    hangs, looking, goes_on = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(GateTwin):
+        def intact(self) -> bool:
+            if hangs.is_set():
+                looking.set()
+                goes_on.wait(SOON_S)
+            return super().intact()
+
+    twin = Slow(clock)
+    porter = Porter(lambda: twin, clock)
+    porter.want(Wanted(SERVER, {PORT: LONG_AGO}, 1))
+    heard(porter, lambda news: news.number == 1 and PORT in news.ports)
+    hangs.set()
+    assert looking.wait(SOON_S)
+    porter.want(Wanted(SERVER, {}, 1))
+    porter.want(Wanted(SERVER, {PORT: LONG_AGO}, 2))
+    assert not [news for news in porter.heard()[0] if news.number > 1], "it hangs, and we are here"
+    goes_on.set()
+    assert heard(porter, lambda news: news.number == 2).ports == {PORT}
+
+
 def test_porter_says_why_there_is_no_gate() -> None:
     def none() -> GateTwin:
         raise GateError("libnftables.so.1 cannot be used")

@@ -97,8 +97,9 @@ BEHIND = msgspec.structs.replace(HOT, activate=())
 """A service whose program listens at once: it can be hot only behind the kernel gate."""
 
 
-def gate(secondary: Guard, in_force: bool, *ports: int) -> list[Any]:
-    return secondary.machine.step(GateNews(in_force, "" if in_force else "it broke", frozenset(ports)), secondary.now)
+def gate(secondary: Guard, in_force: bool, *ports: int, wish: int | None = None) -> list[Any]:
+    number = secondary.machine.wish if wish is None else wish
+    return secondary.machine.step(GateNews(in_force, "" if in_force else "it broke", frozenset(ports), number), secondary.now)
 
 
 def behind_gate() -> Guard:
@@ -156,6 +157,29 @@ def test_r6_standby_that_is_ended_while_it_waits_for_the_gate_is_never_started()
     assert said(secondary.runner(channel.EndStandby(service="www")), channel.Kill)
     secondary.tether(channel.Gone(service="www", number=1, spawn=0))
     assert not said(gate(secondary, True, BEHIND.port), channel.Prepare) and secondary.duty.run is Run.OFF
+
+
+def test_r6_standby_made_anew_before_any_news_wishes_for_its_door_anew() -> None:
+    """The door looks as before: without a number nobody would answer, and it would wait for ever."""
+    secondary = behind_gate()
+    before, doors = secondary.machine.wish, secondary.machine.doors
+    (kill,) = said(secondary.runner(channel.EndStandby(service="www")), channel.Kill)
+    secondary.tether(channel.Gone(service="www", number=kill.number))
+    assert not said(secondary.runner(prepare(BEHIND)), channel.Prepare)
+    assert secondary.machine.doors == doors and secondary.machine.wish > before
+    assert said(gate(secondary, True, BEHIND.port), channel.Prepare)
+    assert not said(gate(secondary, True, BEHIND.port), channel.Prepare), "once"
+
+
+def test_r6_news_from_before_the_standby_start_nothing() -> None:
+    """The port was shut for the standby before, and may be just let go."""
+    secondary = behind_gate()
+    before = secondary.machine.wish
+    (kill,) = said(secondary.runner(channel.EndStandby(service="www")), channel.Kill)
+    secondary.tether(channel.Gone(service="www", number=kill.number))
+    secondary.runner(prepare(BEHIND))
+    assert not said(gate(secondary, True, BEHIND.port, wish=before), channel.Prepare)
+    assert said(gate(secondary, True, BEHIND.port, wish=before + 1), channel.Prepare)
 
 
 def test_a_runner_that_returns_hears_of_the_gate() -> None:
