@@ -101,6 +101,15 @@ class Depot:
         shelf = self._shelves.get(definition.name)
         return shelf.why_not(clock()) if shelf else "its files are being looked at"
 
+    def lacks(self, definition: ServiceDefinition) -> bool:
+        """Whether its files are still to be brought here; a home that never stored any has them on its disk."""
+        if not definition.files:
+            return False
+        shelf = self._shelves.get(definition.name)
+        if shelf is not None and shelf.state.version is not None:
+            return False
+        return definition.home != self._me or any(not self._disk.there(path) for path in definition.files)
+
     def states(self) -> dict[str, FilesState]:
         """How far the files of each service are here."""
         return {name: shelf.state for name, shelf in self._shelves.items()}

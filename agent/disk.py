@@ -52,6 +52,10 @@ class Disk:
         """The place of a service's path on this server."""
         return self._root + path
 
+    def there(self, path: str) -> bool:
+        """Whether anything stands there, be it empty."""
+        return os.path.lexists(self.where(path))
+
     # -- looking
 
     def look(self, paths: Iterable[str]) -> dict[str, Seen]:

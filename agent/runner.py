@@ -84,7 +84,7 @@ class Runner:
         self._whereabouts = Whereabouts(config)
         self._depot = self._made_depot(config, log)
         self._drivers = Drivers(
-            config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir), config.files_root
+            config.name, self._whereabouts.address, adoption.identity(config), Path(config.state_dir), config.files_root, self._depot.lacks
         )
         self._names = dns.Names(config.dns, dns.read_secret(config.dns.key_secret_file)) if config.dns else None
         readers = {"host": read_host, "agent": agent_reader(os.getppid())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from agent.drivers.command import CommandDriver
@@ -15,11 +15,19 @@ from bus.values import ServiceDefinition
 class Drivers:
     """One of each kind; all have the shape of `CommandDriver`."""
 
-    def __init__(self, server: str, address: str, agent_id: str, state_dir: Path, files_root: str = "") -> None:
+    def __init__(
+        self,
+        server: str,
+        address: str,
+        agent_id: str,
+        state_dir: Path,
+        files_root: str = "",
+        lacks_files: Callable[[ServiceDefinition], bool] = lambda _: False,
+    ) -> None:
         self.command = CommandDriver(server, address, agent_id, state_dir, files_root)
         self._of = {
             "command": self.command,
-            "ocf": OcfDriver(server, address, agent_id, state_dir, files_root=files_root),
+            "ocf": OcfDriver(server, address, agent_id, state_dir, files_root=files_root, lacks_files=lacks_files),
             "systemd": SystemdDriver(server, address, agent_id, state_dir, files_root=files_root),
         }
         self._looking = asyncio.Lock()

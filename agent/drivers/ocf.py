@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -95,8 +95,11 @@ class OcfDriver(CommandDriver):
         root: Path = ROOT,
         monitor_every_s: float = MONITOR_EVERY_S,
         files_root: str = "",
+        lacks_files: Callable[[ServiceDefinition], bool] = lambda _: False,
     ) -> None:
+        """`lacks_files`: whether a service's files are still to be brought here; its agent would complain of that."""
         super().__init__(server, address, agent_id, state_dir, files_root)
+        self._lacks_files = lacks_files
         self._root = root
         self._monitor_every_s = monitor_every_s
         self._looks: dict[str, _Look] = {}
@@ -143,7 +146,7 @@ class OcfDriver(CommandDriver):
     def knows(self, definition: ServiceDefinition) -> bool:
         """It was looked at, and no files came since for want of which its agent was not asked."""
         look = self._looks.get(definition.name)
-        return look is not None and look.definition == definition and not (look.awaits and not self._awaits(definition))
+        return look is not None and look.definition == definition and not (look.awaits and not self._lacks_files(definition))
 
     async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
         """Find out anew what is due; `ours` are the services that run here now.  `why_not` tells what was found."""
@@ -170,7 +173,7 @@ class OcfDriver(CommandDriver):
             return look
         path = definition.environment.get("PATH", DEFAULT_PATH)
         look.programs = look.metadata.programs(kind, definition.parameters, path)
-        look.awaits = self._awaits(definition)
+        look.awaits = self._lacks_files(definition)
         look.trouble = look.metadata.wrong(definition.parameters)
         if look.trouble is None and not look.awaits:
             look.trouble = await self._validated(definition, look.metadata)
@@ -179,10 +182,6 @@ class OcfDriver(CommandDriver):
         if look.trouble is None and not ours and not look.awaits:
             look.trouble = await self._runs_already(definition, look)
         return look
-
-    def _awaits(self, definition: ServiceDefinition) -> bool:
-        """Files of the service are not here yet: its agent would complain of what a secondary is given when it is appointed."""
-        return any(not os.path.lexists(f"{self._files_root.rstrip('/')}{path}") for path in definition.files)
 
     async def _metadata_of(self, definition: ServiceDefinition) -> Metadata:
         agent = self._agent(definition)

@@ -76,10 +76,11 @@ def test_an_agent_that_does_not_look_for_its_program_is_seen_through(driver: Ocf
 
 def test_an_agent_is_not_asked_about_files_that_a_secondary_is_given_later(tmp_path: Path, stand_in_root: Path) -> None:
     """P4: nobody is appointed who is no candidate, and nobody is given the files who is not appointed."""
-    driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, files_root=str(tmp_path / "root"))
+    lacking = True
+    driver = OcfDriver("one", "127.0.0.1", f"test/one@{tmp_path}", tmp_path, stand_in_root, lacks_files=lambda _: lacking)
     definition = msgspec.structs.replace(service(tmp_path, invalid="no configuration"), files=("/srv/www",))
     assert why_not(driver, definition) is None and driver.knows(definition)
-    (tmp_path / "root" / "srv" / "www").mkdir(parents=True)
+    lacking = False
     assert not driver.knows(definition), "a start has it looked at first, and starts nothing that runs already (R17)"
     assert "no configuration" in str(why_not(driver, definition)), "it is asked as soon as they are here"
 

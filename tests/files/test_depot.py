@@ -64,6 +64,22 @@ def test_a_database_that_is_away_stops_nothing_and_is_used_again_when_it_is_back
     play(story, WWW, one, two)
 
 
+def test_files_are_lacking_until_a_version_is_here_and_never_at_a_home_that_has_them(tmp_path: Path) -> None:
+    """An empty directory, which the program's package made, is no version."""
+    files = FilesTwin()
+    one, two = Server("one", tmp_path, files, Part("holder", 1)), Server("two", tmp_path, files, Part("stand-in", 0))
+    assert one.depot.lacks(WWW), "nothing is on its disk"
+    one.page("first")
+    Path(two.depot._disk.where("/srv/www")).mkdir(parents=True, exist_ok=True)
+    assert not one.depot.lacks(WWW) and two.depot.lacks(WWW)
+
+    async def story() -> None:
+        await comes(lambda: two.page() == "first")
+        await comes(lambda: not two.depot.lacks(WWW))
+
+    play(story, WWW, one, two)
+
+
 def test_a_server_without_settings_for_the_files_says_what_to_add(tmp_path: Path) -> None:
     two = Server("two", tmp_path, None, Part("stand-in", 0))
 
