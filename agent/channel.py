@@ -94,6 +94,7 @@ class Prepare(Line, frozen=True, kw_only=True):
     environment: dict[str, str]
     output: str  # as of `Spawn`
     number: int = 0  # as of `Spawn`
+    keeper: bool = False  # as of `Spawn`
 
 
 class EndStandby(Line, frozen=True, kw_only=True):

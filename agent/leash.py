@@ -241,7 +241,13 @@ class Leash:
         return [
             Launch(
                 Spawn(
-                    service=prepare.service, epoch=0, grant_id=0, argv=prepare.argv, environment=prepare.environment, output=prepare.output
+                    service=prepare.service,
+                    epoch=0,
+                    grant_id=0,
+                    argv=prepare.argv,
+                    environment=prepare.environment,
+                    output=prepare.output,
+                    keeper=prepare.keeper,
                 )
             )
         ]

@@ -266,9 +266,7 @@ class Runner:
         if isinstance(line, channel.Activate):
             environment["LOCUM_PID"] = str(standby)
         else:
-            changed["argv"] = driver.program(definition)
-        if isinstance(line, channel.Spawn):
-            changed["keeper"] = driver.keeps(definition)
+            changed |= {"argv": driver.program(definition), "keeper": driver.keeps(definition)}
         return msgspec.structs.replace(line, **changed)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

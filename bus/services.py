@@ -63,8 +63,8 @@ def _about_driver(service: ServiceSection) -> Iterator[str]:
     for name in service.parameters:
         if not name.isascii() or not name.replace("_", "a").replace("-", "a").isalnum():
             yield f'parameters: "{name}" cannot be the name of one: write letters, digits and _ only, as the meta-data of the agent has it'
-    if service.standby == "hot" and driver != "command":
-        yield f'standby: a hot standby is a program in the foreground, which driver = "{driver}" does not start: write standby = "warm"'
+    if service.standby == "hot" and driver == "systemd":
+        yield 'standby: systemd starts a unit for the whole host and not behind a door of ours: write standby = "warm"'
 
 
 def _about_words(service: ServiceSection) -> Iterator[str]:

@@ -138,7 +138,7 @@ def test_further_authorities_have_the_port_of_the_first_unless_they_name_one() -
         (agent(service='environment = { "A=B" = "1" }'), 'service "www": environment', "'A=B' cannot be the name of a variable"),
         (agent(service='environment = { "A\\u0000" = "1" }'), 'service "www": environment', "cannot be the name of a variable"),
         (agent(service='environment = { "" = "1" }'), 'service "www": environment', "'' cannot be the name of a variable"),
-        (OCF + 'agent = "ocf:a:b"\nstandby = "hot"', 'service "www": standby', 'write standby = "warm"'),
+        (OCF.replace("ocf", "systemd") + 'unit = "x.service"\nstandby = "hot"', 'service "www": standby', 'write standby = "warm"'),
         (agent('kernel_gate = "on"'), "kernel_gate", "invalid enum value"),
         (agent(service='standby = "boiling"'), "service[0].standby", "invalid enum value"),
         (agent(service='activate = "open"'), "service[0].activate", "expected `array`"),
