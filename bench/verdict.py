@@ -79,7 +79,8 @@ def two_at_once(answers: Iterable[Answer]) -> list[TwoAtOnce]:
 
 def _latest_of_another(heard: list[Answer], place: int) -> Answer | None:
     other = heard[place]
-    for answer in reversed(heard[:place]):
+    for before in range(place - 1, -1, -1):
+        answer = heard[before]
         if other.asked_at - answer.ended_at > SOONEST_RETURN_S:
             return None
         if answer.server != other.server and answer.ended_at <= other.asked_at:
@@ -89,7 +90,8 @@ def _latest_of_another(heard: list[Answer], place: int) -> Answer | None:
 
 def _next_of(heard: list[Answer], place: int, first: Answer) -> Answer | None:
     other = heard[place]
-    for answer in heard[place + 1 :]:
+    for after in range(place + 1, len(heard)):
+        answer = heard[after]
         if answer.ended_at - first.ended_at > SOONEST_RETURN_S:
             return None
         if answer.server == first.server and answer.asked_at >= other.ended_at:

@@ -19,7 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 mkdir "$work/source"
-tar -C "$here" --exclude=./.git --exclude=./.venv --exclude=./vagrant --exclude=./tests --exclude=./docs --exclude=./bench \
+tar -C "$here" --exclude='./.[!.]*' --exclude=./vagrant --exclude=./tests --exclude=./docs --exclude=./bench \
     --exclude='*/node_modules' --exclude=__pycache__ --exclude=./build --exclude='*.egg-info' -cf - . | tar -C "$work/source" -xf -
 find "$work/source" -type f -exec sha256sum {} + | sed "s|$work/source/||" | sort | sha256sum | cut -c 1-16 >"$work/locum"
 { cat "$here/requirements.txt" && /usr/bin/python3 -V && echo "$debian"; } | sha256sum | cut -c 1-16 >"$work/needs"

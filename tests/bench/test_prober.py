@@ -39,9 +39,11 @@ def serving(words: bytes) -> Iterator[int]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield door.getsockname()[1]
-        door.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
+        try:
+            yield door.getsockname()[1]
+        finally:
+            door.shutdown(socket.SHUT_RDWR)
+            thread.join(20)
 
 
 def first_answer(port: int, *words: str) -> Answer:

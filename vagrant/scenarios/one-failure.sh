@@ -21,7 +21,7 @@ sds-killed        - www ftp mail : kill-sds
 redis-killed      - www ftp mail : kill-redis
 dns-killed        -              : kill-dns
 clock-stepped     - www ftp mail : step-clock http 3600
-host-moved        - ftp mail     : move-host http 10.77.0.113
+host-moved        - ftp mail     : move-host http NEARBY
 '
 names() { awk 'NF { print $1 }' <<<"$failures"; }
 case ${1-} in
@@ -36,6 +36,8 @@ if [[ -z $line || $# -ne 1 ]]; then
     exit 2
 fi
 spare=${line#* - } spare=${spare%%:*}
+own=$(address http)
+line=${line/NEARBY/${own%.*}.113}
 read -ra words <<<"${line##*: }"
 
 begin "one failure: $1"
