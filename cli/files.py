@@ -18,10 +18,11 @@ from agent.files import Files
 from agent.manifest import Entry, Manifest, ManifestError
 from agent.shelf_events import Head
 from agent.staging import Record, plan
+from bus.config import ConfigError
 from cli.files_where import Where, where
 from cli.filing import Filed, changed
 from cli.orders import NAME
-from cli.outcome import Refused, Unreachable
+from cli.outcome import Misconfigured, Refused, Unreachable
 from cli.table import table
 
 _config = click.option("--config", metavar="FILE", help="The settings of an agent or of the SDS.  [default: the demo that runs here]")
@@ -48,7 +49,10 @@ def files() -> None:
 def _asking(command: Callable[[Files, Where], None], config: str | None, service: str | None = None) -> None:
     """Speak to the database that is meant; whatever goes wrong is one line and an exit code."""
     place = where(config, service)
-    database = Files(place.settings, place.cluster)
+    try:
+        database = Files(place.settings, place.cluster)
+    except ConfigError as error:
+        raise Misconfigured(str(error)) from None
     try:
         command(database, place)
     except FilesAway as away:

@@ -170,7 +170,14 @@ def _abilities(files: Files, joined: Joined) -> list[str]:
 
     settings = parse(files.settings.read_text(encoding="utf-8"), AgentConfig, str(files.settings))
     here = Whereabouts(settings).address
-    drivers = Drivers(settings.name, here, adoption.identity(settings), Path(settings.state_dir))
+    drivers = Drivers(
+        settings.name,
+        here,
+        adoption.identity(settings),
+        Path(settings.state_dir),
+        settings.files_root,
+        lambda service: bool(service.files),  # a newcomer has none yet
+    )
     asyncio.run(drivers.look(joined.services, ()))
     reasons = {
         definition.name: NO_DATABASE if definition.files and settings.files is None else drivers.of(definition).why_not(definition)

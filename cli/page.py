@@ -133,7 +133,17 @@ class Node:
         package = cls._packaged()
         if package is None:
             say("installing a Node to build the page with ...")
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--retries=1",
+                "--timeout=10",
+                "--disable-pip-version-check",
+                "--no-input",
+            ]
             done = run([*pip, "-r", str(root / "requirements-page.txt")], None, root)
             if done.returncode:
                 raise BuildError(f"there is no Node {OLDEST_NODE} or later here, and pip cannot install one ({reason(done.stdout)})")

@@ -178,3 +178,18 @@ def test_the_settings_of_the_sds_lead_there_too(server: Server, store: Store, tm
     )
     done = locum("files", "show", "by-sds", "--config", str(sds))
     assert done.returncode == 0 and "3 files" in done.stdout, done.stderr
+
+
+def test_a_password_file_that_is_no_good_is_one_line(server: Server, tmp_path: Path) -> None:
+    for name, mode, words in (("none", None, "none"), ("open", 0o644, "chmod 600")):
+        file = tmp_path / name
+        if mode is not None:
+            file.write_text("secret\n")
+            file.chmod(mode)
+        text = server.settings.read_text()
+        settings = tmp_path / f"{name}.toml"
+        settings.write_text(
+            "".join(f'password_file = "{file}"\n' if row.startswith("password_file") else row + "\n" for row in text.splitlines())
+        )
+        done = locum("files", "list", "--config", str(settings))
+        assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr

@@ -114,7 +114,7 @@ def test_the_history_is_paged(site: Site) -> None:
     assert only and {event["service"] for event in only} == {"mail"}
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=-1", "limit=many", "before=x", "before=1-2-%0a"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=00000000019999", "limit=-1", "limit=many", "before=x", "before=1-2-%0a"])
 def test_a_bad_question_about_the_history_is_one_line(site: Site, query: str) -> None:
     answer = site.get(f"/api/history?{query}")
     assert answer.code == 400 and "\n" not in answer.json["error"]

@@ -9,9 +9,9 @@ import type { EventShown } from "./state";
 import { useSurroundings } from "./surroundings";
 import { clock, day, full, OWN_ZONE } from "./times";
 
-const TROUBLE = new Set(["silent", "lapsed", "unheld", "start-failed", "store-failed", "suspect", "unprepared", "unnamed", "refused", "restarted"]);
+const TROUBLE = new Set(["silent", "lapsed", "unheld", "start-failed", "store-failed", "suspect", "unprepared", "unstaged", "unnamed", "refused", "restarted"]);
 const CHANGE = new Set(["granted", "serving", "released", "move", "move-over", "finishing", "asking", "unheld"]);
-const GOOD = new Set(["heard", "trusted", "converged", "continued", "recorded", "prepared"]);
+const GOOD = new Set(["heard", "trusted", "converged", "continued", "recorded", "prepared", "stored", "staged"]);
 
 type Sort = "everything" | "changes of holder" | "troubles";
 const SORTS: readonly Sort[] = ["everything", "changes of holder", "troubles"];
