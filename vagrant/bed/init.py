@@ -84,8 +84,11 @@ def world(state: Path, host: str, checkout: Path) -> None:
     mount("sysfs", root / "sys")
     for name, mode in (("run", "755"), ("tmp", "1777"), ("var/tmp", "1777")):
         mount("tmpfs", root / name, f"mode={mode},size=64m")
-    for source, name in ((checkout / "vagrant", "vagrant"), (state / "cache" / "wheels", "wheels")):
-        (root / name).mkdir(exist_ok=True)
+    shown = {"vagrant": checkout / "vagrant", "wheels": state / "cache" / "wheels"}
+    if host == "client":
+        shown[str(checkout.relative_to("/"))] = checkout  # its probers run there, and may be below one of these new file systems
+    for name, source in shown.items():
+        (root / name).mkdir(parents=True, exist_ok=True)
         call("mount", "--bind", "-o", "ro", str(source), str(root / name))
     old = root / "run" / "old"
     old.mkdir()
