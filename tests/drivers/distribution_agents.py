@@ -19,6 +19,7 @@ from waiting import until
 from agent import adoption, kept
 from agent.channel import Exited
 from agent.drivers.ocf import ROOT, OcfDriver
+from agent.listeners import listening
 from tests.drivers.conftest import Kept, MakeKept, gone
 from tests.processes.small_cluster import SmallCluster
 
@@ -67,7 +68,7 @@ def anew(service: Kept) -> OcfDriver:
 
 def up(service: Kept, port: int) -> None:
     service.begin()
-    until(lambda: adoption.listening("127.0.0.1", port), within_s=SOON_S)
+    until(lambda: listening("127.0.0.1", port), within_s=SOON_S)
 
 
 def settled(service: Kept, daemon: str) -> int:
@@ -89,7 +90,7 @@ def test_nginx_starts_and_its_masters_death_takes_the_workers_along(www: Kept) -
     os.kill(master, signal.SIGKILL)
     assert www.agent.guard.hear(Exited).status == 7
     assert www.words == f"nginx (pid {master}) was killed by signal 9"
-    assert not alive("nginx") and not adoption.listening("127.0.0.1", WWW_PORT)
+    assert not alive("nginx") and not listening("127.0.0.1", WWW_PORT)
 
 
 @needs("nginx", "nginx")
@@ -99,7 +100,7 @@ def test_nginx_stops_and_starts_again(www: Kept) -> None:
         settled(www, "nginx")
         os.kill(www.keeper, signal.SIGTERM)
         assert www.agent.guard.hear(Exited).status == 0
-        assert not alive("nginx") and not adoption.listening("127.0.0.1", WWW_PORT)
+        assert not alive("nginx") and not listening("127.0.0.1", WWW_PORT)
         www.agent.kill()
 
 
@@ -175,7 +176,7 @@ def test_vsftpd_is_kept_and_starts_again_after_it_was_killed(make_kept: MakeKept
         settled(ftp, "vsftpd")
         assert greeting(FTP_PORT).startswith("220 kept")
         ftp.agent.kill()
-        assert not alive("vsftpd") and not adoption.listening("127.0.0.1", FTP_PORT)
+        assert not alive("vsftpd") and not listening("127.0.0.1", FTP_PORT)
     up(ftp, FTP_PORT)
     os.kill(settled(ftp, "vsftpd"), signal.SIGKILL)
     assert ftp.agent.guard.hear(Exited).status == 7
@@ -211,12 +212,12 @@ def test_postfix_is_kept_though_it_clears_its_environment(make_kept: MakeKept, t
     helpers = [pid for pid in kept.descendants(mail.keeper) if pid != master]
     assert helpers, "it has processes of its own"
     mail.agent.kill()
-    assert gone(master) and all(map(gone, helpers)) and not adoption.listening("127.0.0.1", MAIL_PORT)
+    assert gone(master) and all(map(gone, helpers)) and not listening("127.0.0.1", MAIL_PORT)
     up(mail, MAIL_PORT)
     master = settled(mail, "master")
     os.kill(mail.keeper, signal.SIGTERM)
     assert mail.agent.guard.hear(Exited).status == 0
-    assert gone(master) and not adoption.listening("127.0.0.1", MAIL_PORT)
+    assert gone(master) and not listening("127.0.0.1", MAIL_PORT)
 
 
 @needs("nginx", "nginx")

@@ -17,6 +17,7 @@ from small_cluster import PORT, SOON_S, SmallCluster
 from waiting import until
 
 from agent import adoption
+from agent.listeners import listening
 
 NO_GATE = why_no_gate()
 pytestmark = pytest.mark.skipif(NO_GATE is not None, reason=str(NO_GATE))
@@ -89,7 +90,7 @@ def hot(cluster: SmallCluster, server: str) -> adoption.Adopted:
 
 def listens(cluster: SmallCluster, server: str) -> bool:
     """Whether its program listens, as only its own agent can see."""
-    return cluster.hosts[server].inside(lambda: adoption.listening(cluster.servers[server], PORT))
+    return cluster.hosts[server].inside(lambda: listening(cluster.servers[server], PORT))
 
 
 def told(cluster: SmallCluster, kind: str, server: str) -> str:
