@@ -141,6 +141,14 @@ class GiveUp(Line, frozen=True, kw_only=True):
     seen_epoch: int = 0  # a higher epoch that stands in DNS (R19)
 
 
+class YieldToHot(Line, frozen=True, kw_only=True):
+    """Its process is dead, and its recorded secondary waits hot: hand over to it if both it and the SDS say yes before a `Spawn` comes."""
+
+    service: str
+    epoch: int
+    reason: str
+
+
 class AskRelease(Line, frozen=True, kw_only=True):
     """Tell the holder that its planned move to this server may begin (P15)."""
 
@@ -319,6 +327,7 @@ LINES: tuple[type[Line], ...] = (
     Serving,
     Stopped,
     GiveUp,
+    YieldToHot,
     AskRelease,
     HandOver,
     Welcome,

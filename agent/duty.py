@@ -76,6 +76,7 @@ class Duty:
         self._start_by = NEVER  # by then the runner must have begun a start that it was told of, and then have ended it
         self._gone_by = NEVER  # by then what was killed must be gone
         self._exited: channel.Exited | None = None
+        self._yielding = ""  # to a hot secondary, since what ran here died: why
         self._until_said = LONG_AGO
         self._port: int | None = None  # of what runs here
         self._open_until = LONG_AGO  # until then it may be reached
@@ -225,6 +226,7 @@ class Duty:
         if held is None:
             return
         stop_by = min(held.serve_until(), now + self._timing.lease_s)
+        self._end_yielding()
         self._burned = max(self._burned, held.epoch)
         self.holding = self._exited = None
         reason = why[:TEXT_LIMIT]
@@ -243,6 +245,7 @@ class Duty:
             self._kill(now)
 
     def _kill(self, now: float) -> None:
+        self._end_yielding()
         self.run, self._kill_at, self._start_by = Run.KILLING, NEVER, NEVER
         self._gone_by = now + self._timing.stop_s + self._timing.runner_answer_s
         self._until_said = LONG_AGO
@@ -286,13 +289,26 @@ class Duty:
     def hand_over(self, now: float) -> None:
         """This server is to end: move the service to its secondary, or give it up (R14)."""
         held = self.holding
-        if held is None or held.target:
+        if held is None or (held.target and not self._yielding):
             return
         target = held.recorded if is_server(held.recorded) else next(iter(self.choice.names), None)
         if target and self.run is Run.ON:
             held.move(target, now)
         else:
             self.drop("this server is ending", now, orderly=True)
+
+    def _begin_to_yield(self, why: str, now: float) -> None:
+        """Nothing of it is left to be stopped: it moves as soon as its hot secondary and W agree (R14), unless it is started first."""
+        held = self.holding
+        if held and is_server(held.recorded) and not held.undecided and held.target in (None, held.recorded):
+            held.move(held.recorded, now)
+            self._yielding = why
+
+    def _end_yielding(self) -> None:
+        """Moved, or not any more."""
+        if self._yielding and self.holding:
+            self.holding.target = None
+        self._yielding = ""
 
     def _finish(self, held: Holding, now: float) -> None:
         """Give the epoch up while the process serves on for a while, beside the next holder (R22)."""
@@ -345,6 +361,9 @@ class Duty:
             case channel.GiveUp():
                 if self._holds(line.epoch):
                     self.drop(line.reason, now, failed=True, seen_epoch=line.seen_epoch)
+            case channel.YieldToHot():
+                if self._holds(line.epoch) and self.run is Run.STARTING:
+                    self._begin_to_yield(line.reason, now)
             case channel.AskRelease():
                 message = ReleaseService(service=self.service, epoch=line.epoch)
                 self._around.emit(Send(Peer(line.holder, "guard"), message))
@@ -359,6 +378,7 @@ class Duty:
         if held is None or not permitted or held.serve_until() <= now:
             self._say(channel.SpawnFailed(service=self.service, epoch=line.epoch, reason="no lease for it any more"))
             return
+        self._end_yielding()  # it took too long
         self._start_by = self._start_limit(held, now)
         self._until_said = LONG_AGO  # the tether forgot it with the process before
         self._say_until(held.serve_until())
@@ -559,6 +579,9 @@ class Duty:
             self.drop("what was killed does not end", now, failed=True)
             return
         if self.run is Run.ON and held.ready_to_move(now) and self._move(held, now):
+            return
+        if self._yielding and self.run is Run.STARTING and held.ready_to_move(now):
+            self.drop(self._yielding, now)
             return
         self._send(held.tick(self.run is Run.ON, now))
         if self.run in (Run.STARTING, Run.ON):

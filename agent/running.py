@@ -22,12 +22,12 @@ from agent.naming import Naming
 from agent.preparing import Examined, Looked, Preparing, SeenUp
 from agent.shelf_events import Restaged
 from agent.surroundings import SDS
-from agent.takeover import Checked, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
+from agent.takeover import Checked, Heir, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, Peer, Received, Send, Tick
 from bus.table_copy import TableCopy
-from bus.values import ALONE, NOBODY, TEXT_LIMIT, FilesState, Readiness, ServiceDefinition
+from bus.values import ALONE, NOBODY, TEXT_LIMIT, FilesState, Readiness, ServiceDefinition, is_server
 
 REGISTER_EVERY_S = 0.5
 """Between two registrations that nobody answered."""
@@ -294,7 +294,17 @@ class Running:
                 elif isinstance(line, channel.Ended | channel.Stop | channel.Finish):
                     self._backing.pop(service, None)
                     self._naming.withdraw(service)
+                elif isinstance(line, channel.Exited):
+                    self._tell_heir(service, line.epoch, now)
                 self._takeover(service, line, now)
+
+    def _tell_heir(self, service: str, epoch: int, now: float) -> None:
+        """Who waits hot for what just ended; only while the SDS, which must agree, is heard."""
+        row, backing = self.table.services.get(service), self._backing.get(service)
+        if row is None or backing is None or backing.changing or now - self._sds_heard_at > self._timing.silent_s:
+            return
+        if row.standby == "hot" and row.secondary == backing.secondary and is_server(backing.secondary):
+            self._takeover(service, Heir(service, epoch, backing.secondary), now)
 
     def _takeover(self, service: str, event: Any, now: float) -> None:
         takeover = self.takeovers.setdefault(service, Takeover(service))

@@ -5,6 +5,9 @@
       |                |--foreign          |--- died, within the restart budget ------|
       |<--Ended--------+------------------ gave up (the guard releases: R4, R14) -----|
 
+A service that dies while its secondary waits hot is handed to it, if it and the
+SDS agree at once (docs/decisions/0024); else it is started again in place.
+
 A hot standby is not started but activated: its program runs, and its door, or
 the kernel gate before it, is opened (idle --Start--> activating --opened--> checking).  If that fails in any way it
 is killed, and the service started as if there had been none.
@@ -42,6 +45,9 @@ FAILED_CHECKS = 3
 
 ASK_PORT_AGAIN_S = 0.1
 """Between two questions whether a program answers at its server's new address, while that cannot be known."""
+
+HEIR_ANSWERS_S = 0.1
+"""A service that died is started again in place if its hot secondary and the SDS have not agreed by then to take it."""
 
 FOLLOW_S = 1.0
 """A program that must be started anew at its server's new address may take so long to end by itself."""
@@ -84,6 +90,14 @@ class Told(msgspec.Struct, frozen=True):
     service: str
     epoch: int
     words: str
+
+
+class Heir(msgspec.Struct, frozen=True):
+    """Its recorded secondary waits hot; the news of its program's end follows."""
+
+    service: str
+    epoch: int
+    server: str
 
 
 class StopProgram(msgspec.Struct, frozen=True):
@@ -179,6 +193,9 @@ class Takeover:
         self._kill_at = NEVER  # if it has not ended by then
         self._ask_port_at = NEVER
         self._starts: list[float] = []
+        self._heir = ""  # who waits hot, of an end that is about to be known
+        self._yielding = False  # its heir may take it, until it is started again
+        self._yielded: list[float] = []  # when it was left to an heir, under any epoch
         self._last_trouble = ""
         self._words = ""  # of its program's end, which is about to be known
         self._actions: list[Any] = []
@@ -208,6 +225,7 @@ class Takeover:
                 | PortAsked()
                 | Outnamed()
                 | Told()
+                | Heir()
                 | channel.Spawned()
                 | channel.SpawnFailed()
                 | channel.Activated()
@@ -234,6 +252,8 @@ class Takeover:
                 self._checked(event, now)
             case Told():
                 self._words = event.words
+            case Heir():
+                self._heir = event.server
             case channel.Exited():
                 self._exited(event, now)
             case PortAsked():
@@ -354,6 +374,7 @@ class Takeover:
 
     def _exited(self, event: channel.Exited, now: float) -> None:
         words, self._words = self._words, ""
+        heir, self._heir = self._heir, ""
         if self.stage in (Stage.STOPPING, Stage.FINISHING):
             return
         how = f"signal {-event.status}" if event.status < 0 else f"status {event.status}"
@@ -369,7 +390,29 @@ class Takeover:
         if self.order and self.order.definition.driver == "ocf" and self.stage is Stage.CHECKING and ocf_codes.hopeless(event.status):
             self._give_up(f"{self._last_trouble} ({ocf_codes.in_words(event.status)})")
             return
-        self._try_again(now)
+        if heir and self.stage is Stage.SERVING and self._may_yield(now):
+            self._yield(heir, now)
+        else:
+            self._try_again(now)
+
+    def _may_yield(self, now: float) -> bool:
+        """What dies everywhere shall not go round and round: each server yields it as often as it would start it again."""
+        definition = self.order.definition if self.order else None
+        if definition is None:
+            return False
+        self._yielded = [at for at in self._yielded if now - at < definition.restart_window_s]
+        return len(self._yielded) < definition.restart_limit
+
+    def _yield(self, heir: str, now: float) -> None:
+        """Opening a kernel gate takes less than any start; but only if nobody has to be waited for."""
+        order = self.order
+        assert order is not None
+        self.stage, self._next_check_at, self._yielding = Stage.STARTING, NEVER, True
+        self._yielded.append(now)
+        self._respawn_at = now + HEIR_ANSWERS_S
+        self._deadline = now + HEIR_ANSWERS_S + order.definition.start_limit_s
+        reason = f"{self._last_trouble}, and {heir} waits hot"
+        self._actions.append(ToGuard(channel.YieldToHot(service=self.service, epoch=order.epoch, reason=reason)))
 
     def _try_again(self, now: float) -> None:
         """Restart in place while the budget lasts, then hand over (section 5)."""
@@ -457,7 +500,7 @@ class Takeover:
 
     def _wait_for_nothing(self) -> None:
         self._deadline = self._next_check_at = self._respawn_at = self._kill_at = self._ask_port_at = NEVER
-        self._following = False
+        self._following = self._yielding = False
 
     # -- time
 
@@ -471,6 +514,9 @@ class Takeover:
             limit_s = order.definition.start_limit_s
             self._give_up(f"it did not answer within {limit_s:g} s" + (f": {self._last_trouble}" if self._last_trouble else ""))
             return
+        if now >= self._respawn_at and self._yielding:
+            self._yielding = False
+            self._try_again(now)
         if now >= self._respawn_at:
             self._spawn(now)
         if now >= self._next_check_at:

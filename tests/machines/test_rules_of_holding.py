@@ -447,3 +447,67 @@ def test_r6_a_holder_that_was_alone_and_gives_up_has_an_end_again() -> None:
     assert holder.machine.doors == {port: NEVER}
     holder.runner(channel.GiveUp(service="www", epoch=1, reason="broken"))
     assert holder.machine.doors[port] <= holder.now + H
+
+
+def died() -> tuple[Guard, list[Any]]:
+    """A holder whose process died and is gone, and what it said; the runner would leave the service to its secondary, which waits hot."""
+    holder = backed()
+    actions = holder.tether(channel.Exited(service="www", epoch=1, pid=42, status=-9))
+    actions += holder.tether(channel.Gone(service="www", number=1))
+    assert said(actions, channel.Exited)[0].epoch == 1 and holder.duty.run is Run.STARTING
+    return holder, actions
+
+
+def dead() -> Guard:
+    return died()[0]
+
+
+YIELD = channel.YieldToHot(service="www", epoch=1, reason="its process ended with signal 9, and ftp waits hot")
+SPAWN = channel.Spawn(service="www", epoch=1, grant_id=1001, argv=("run",), environment={}, output="")
+
+
+def test_r14_what_died_is_left_to_a_hot_secondary_on_the_fresh_word_of_w() -> None:
+    holder, actions = died()
+    assert said(actions, Renewal), "W is asked at once"
+    assert not said(holder.runner(YIELD), channel.Kill), "nothing is given up yet"
+    actions = renew(holder, actions)
+    assert said(actions, channel.Kill) and not said(actions, Released), "not before it is verified that nothing runs"
+    (released,) = said(holder.tether(channel.Gone(service="www", number=2)), Released)
+    assert (released.epoch, released.failed, "ftp waits hot" in released.reason) == (1, False, True)
+    assert not said(holder.runner(SPAWN), channel.Spawn), "R8: that epoch is burned here"
+
+
+def test_what_died_is_started_again_if_w_says_nothing() -> None:
+    holder = dead()
+    holder.runner(YIELD)
+    assert not said(answer(holder, "ftp", 0.1), Released)
+    assert said(holder.runner(SPAWN), channel.Spawn)
+    holder.tether(channel.Spawned(service="www", epoch=1, pid=43))
+    holder.runner(channel.Serving(service="www", epoch=1))
+    assert not said(answer(holder, "ftp", 2.0, witness=True), Released), "and it stays, though W is there again"
+
+
+def test_a_lapse_ends_the_wish_to_yield() -> None:
+    """W's word resumes the epoch, and then there is no reason to leave."""
+    holder = dead()
+    holder.runner(YIELD)
+    holder.wait(H + S)
+    assert holder.holding.lapsed
+    holder.tether(channel.Gone(service="www", number=2))
+    renew(holder, holder.wait(TIMING.beat_s))
+    assert holder.duty.run is Run.STARTING and holder.holding.target is None
+    assert not said(answer(holder, "ftp", 1.0, witness=True), Released)
+
+
+def test_a_server_that_ends_while_it_would_yield_gives_the_service_up() -> None:
+    holder = dead()
+    holder.runner(YIELD)
+    assert said(holder.runner(channel.HandOver()), channel.Kill)
+    assert said(holder.tether(channel.Gone(service="www", number=2)), Released)
+
+
+def test_only_what_is_recorded_and_undisputed_is_yielded_to() -> None:
+    holder = dead()
+    record(holder, NOBODY, 2)
+    actions = holder.runner(YIELD)
+    assert holder.holding.target is None and not said(actions, channel.Kill)

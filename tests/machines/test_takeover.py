@@ -14,10 +14,12 @@ from agent.takeover import (
     ASK_PORT_AGAIN_S,
     FAILED_CHECKS,
     FOLLOW_S,
+    HEIR_ANSWERS_S,
     WATCH_EVERY_S,
     AskPort,
     Check,
     Checked,
+    Heir,
     KillProgram,
     Moved,
     Outnamed,
@@ -108,6 +110,56 @@ def test_process_that_dies_is_restarted_within_the_budget_and_then_handed_over()
         server.up()
     (given_up,) = said(server.dies(), channel.GiveUp)
     assert given_up.epoch == 1 and "status 1" in given_up.reason
+
+
+def yields(server: Server) -> list[Any]:
+    """Its process dies while email waits hot."""
+    server.step(Heir("www", 1, "email"))
+    return server.dies()
+
+
+def test_what_dies_while_its_secondary_waits_hot_is_left_to_it() -> None:
+    server = serving()
+    actions = yields(server)
+    (line,) = said(actions, channel.YieldToHot)
+    assert line.reason == "its process ended with status 1, and email waits hot"
+    assert not said(actions, channel.Spawn) and not said(server.wait(HEIR_ANSWERS_S / 2), channel.Spawn)
+    server.step(channel.Ended(service="www", epoch=1))
+    assert not said(server.wait(5.0), channel.Spawn), "it is the heir's"
+
+
+def test_it_is_started_in_place_if_nobody_agreed_in_time() -> None:
+    server = serving()
+    yields(server)
+    actions = server.wait(HEIR_ANSWERS_S)
+    assert said(actions, channel.Spawn) and said(actions, ToHistory)[0].message.kind == "restarted"
+    server.up()
+    assert not said(server.dies(), channel.YieldToHot), "an heir is one of one end"
+
+
+def test_what_dies_everywhere_does_not_go_round_and_round() -> None:
+    """Whatever the epochs: within the window a server yields a service as often as it would restart it, then the budget counts."""
+    server = serving()
+    for _ in range(BUDGET.restart_limit):
+        assert said(yields(server), channel.YieldToHot)
+        server.step(channel.Ended(service="www", epoch=1))
+        server.start()
+        server.step(Surveyed("www", 1, None))
+        server.up()
+    assert not said(yields(server), channel.YieldToHot)
+    server.up()
+    server.wait(BUDGET.restart_window_s)
+    assert said(yields(server), channel.YieldToHot)
+
+
+def test_a_start_that_fails_is_not_left_to_an_heir() -> None:
+    """It is not known yet whether it can run here: the budget says when to give up, and that it failed."""
+    server = Server()
+    server.start()
+    server.step(Surveyed("www", 1, None))
+    server.step(channel.Spawned(service="www", epoch=1, pid=101))
+    server.pid = 101
+    assert not said(yields(server), channel.YieldToHot)
 
 
 def test_what_its_driver_knows_of_an_end_is_told_in_place_of_the_status() -> None:
