@@ -48,6 +48,12 @@ class FakeMachines:
         (self.state / "ssh-config").write_text("Host http\n")
         self.environment = {"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "NOTES": str(self.notes), "LOCUM_TESTBED": str(self.state)}
 
+    def numbered(self, host: str, number: str) -> None:
+        """Vagrant knows that machine by this number."""
+        machine = self.state / "vagrant" / "machines" / host / "libvirt"
+        machine.mkdir(parents=True, exist_ok=True)
+        (machine / "index_uuid").write_text(number)
+
     def testbed(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([TESTBED, *words], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -78,6 +84,27 @@ def test_a_bed_is_destroyed_until_it_is_gone(machines: FakeMachines) -> None:
 def test_a_crash_is_a_halt_by_force(machines: FakeMachines) -> None:
     assert machines.testbed("host", "crash", "http").returncode == 0
     assert machines.noted()[-1] == "halt -f http"
+
+
+def test_machines_are_called_by_their_numbers(machines: FakeMachines) -> None:
+    """Vagrant would take `db` for the machine sds, whose number begins so."""
+    for host, number in {"sds": "db17", "db": "2c8e", "http": "6862"}.items():
+        machines.numbered(host, number)
+    machines.testbed("host", "crash", "db")
+    assert machines.noted()[-1] == "halt -f 2c8e"
+    assert machines.testbed("down").returncode == 0
+    assert machines.noted()[-1].startswith("status --machine-readable db17 2c8e 6862")
+    assert machines.noted().count("destroy -f db17 2c8e 6862") == 2
+
+
+def test_a_machine_that_vagrant_did_not_make_is_named(machines: FakeMachines) -> None:
+    machines.numbered("sds", "db17")
+    code = (
+        "from pathlib import Path; from vagrant.bed.vms import Machines; from vagrant.bed.plan import plan; "
+        f"bed = Machines(Path({str(machines.state)!r}), plan()); bed.end = lambda: None; bed.make(Path('x'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=machines.environment | {"PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True)
+    assert "Vagrant made no machine db http ftp email" in done.stderr
 
 
 def test_to_wake_a_machine_that_is_awake_is_no_harm(machines: FakeMachines) -> None:

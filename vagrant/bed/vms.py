@@ -26,7 +26,11 @@ _TRIES = 3
 
 
 class Machines:
-    """One bed of virtual machines; their state is in the bed's own directory, and so is Vagrant's."""
+    """One bed of virtual machines; their state is in the bed's own directory, and so is Vagrant's.
+
+    Vagrant takes a name for the beginning of a machine's number if any machine on earth that it knows has such a
+    number, before it takes it for a name; `db` is hexadecimal.  So machines that exist are called by their numbers.
+    """
 
     patience = 10.0
     has_client = False
@@ -54,13 +58,16 @@ class Machines:
         self.end()
         self._dotfiles.mkdir(parents=True, exist_ok=True)
         self._vagrant("up", f"--provider={self._provider}", limit_s=UP_S)
+        missing = [host.name for host in self.plan.hosts if not self._number(host.name)]
+        if missing:
+            raise BedError(f"Vagrant made no machine {' '.join(missing)}: it took the name for the number of another (vagrant global-status)")
         self._learn_ways()
 
     def end(self) -> None:
         if not self._dotfiles.is_dir():
             return
         for _ in range(_TRIES):
-            self._vagrant("destroy", "-f", limit_s=600)
+            self._vagrant("destroy", "-f", *self._numbers(), limit_s=600)
             if not self._machines_left():
                 break
         else:
@@ -86,13 +93,13 @@ class Machines:
 
     def crash(self, host: str) -> float:
         at = time.monotonic()
-        self._vagrant("halt", "-f", host, limit_s=300)
+        self._vagrant("halt", "-f", self._number(host) or host, limit_s=300)
         return at
 
     def boot(self, host: str) -> None:
         if self.is_up(host):
             raise BedError(f"{host} is up already")
-        self._vagrant("up", "--no-provision", f"--provider={self._provider}", host, limit_s=UP_S / 5)
+        self._vagrant("up", "--no-provision", f"--provider={self._provider}", self._number(host) or host, limit_s=UP_S / 5)
         self._learn_ways()
 
     def freeze(self, host: str) -> float:
@@ -131,13 +138,24 @@ class Machines:
         return finished(["vagrant", *words], "", limit_s, "vagrant", self._environment)
 
     def _machines_left(self) -> list[str]:
-        lines = self._vagrant("status", "--machine-readable", limit_s=300).splitlines()
+        lines = self._vagrant("status", "--machine-readable", *self._numbers(), limit_s=300).splitlines()
         states = [line.split(",") for line in lines]
         return [words[1] for words in states if len(words) > 3 and words[2] == "state" and words[3] != "not_created"]
 
+    def _number(self, host: str) -> str:
+        """By what Vagrant knows the machine; empty if there is none."""
+        try:
+            return (self._dotfiles / "machines" / host / self._provider / "index_uuid").read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def _numbers(self) -> list[str]:
+        """Of all machines that there are; if there are none Vagrant is asked without a name, which is for all."""
+        return [number for host in self.plan.hosts if (number := self._number(host.name))]
+
     def _learn_ways(self) -> None:
         """How ssh reaches each machine: asked once, since each call of vagrant takes seconds."""
-        self._ssh_config.write_text(self._vagrant("ssh-config", limit_s=300))
+        self._ssh_config.write_text(self._vagrant("ssh-config", *self._numbers(), limit_s=300))
         self._ssh_config.chmod(0o600)
 
     def _entrance(self, host: str, argv: Sequence[str]) -> list[str]:
