@@ -35,7 +35,7 @@ NO_DAEMON = 1
 """OCF_ERR_GENERIC: the agent said that it started something, and did not."""
 
 STOP_GRACE_S = 0.1
-"""Once no daemon is left, the agent's stop may tidy up for so long; most of them sleep."""
+"""Once no daemon is left, the agent's stop may tidy up for so long, unless it sleeps."""
 
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.25, 8.0
 _AGAIN_S = 0.002
@@ -145,10 +145,19 @@ class Keeper:
             if self._wait(_FIRST_LOOK_S) == signals.SIGHUP:
                 break
             if not self._daemons(stop):
-                if stop not in self._ended:
-                    self._wait(STOP_GRACE_S)
+                self._let_tidy_up(stop)
                 break
         return self._end_all(0)
+
+    def _let_tidy_up(self, stop: int) -> None:
+        """Most agents sleep for a second before they look again: there is nothing to wait for then."""
+        looks = 10
+        while looks and stop not in self._ended and not self._sleeps(stop):
+            if self._wait(STOP_GRACE_S / 10) is None:
+                looks -= 1
+
+    def _sleeps(self, stop: int) -> bool:
+        return any(os.path.basename(kept.program_of(pid)) == "sleep" for pid in kept.descendants(stop))
 
     def _daemons(self, stop: int) -> list[int]:
         """Whoever lives below us and is not of the agent's stop."""
