@@ -49,6 +49,8 @@ class Player:
     def _obey(self, number: int, words: list[str]) -> list[str]:
         stage = self.stage
         match words:
+            case ["all", "wait", "hot"] if not stage.events:
+                self.stage = stage = Stage(standby="hot", activate=("open",))
             case ["boot", *servers] if servers:
                 stage.boot(*servers)
             case ["run", seconds]:
