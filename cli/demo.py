@@ -60,7 +60,8 @@ def demo(context: click.Context, state: Path | None, story: bool, monitor_port: 
 
 
 def _order(verb: str, part: str | None = None, level: float | None = None) -> dict[str, object]:
-    from demo.control import NoAnswer, order
+    from bus.demo_control import NoAnswer
+    from demo.control import order
     from demo.presence import running
 
     found = running()

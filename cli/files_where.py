@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from bus.config import AgentConfig, ConfigError, SdsConfig, parse
+from bus.config import AgentConfig, ConfigError, MonitorConfig, SdsConfig, parse
 from bus.files_settings import FILES_USER, FilesSettings
 from cli.outcome import Misconfigured, Unreachable
 
@@ -33,17 +34,44 @@ def _by_config(path: Path) -> Where:
         raise Misconfigured(
             f"{path}: cannot be read: {getattr(error, 'strerror', error)}: name the settings of an agent or of the SDS"
         ) from None
-    if "trust_file" in text:
-        sds = parse(text, SdsConfig, str(path))
-        if sds.files is None:
-            raise Misconfigured(f"{path}: files: is missing: there is no door to the files of this cluster's embedded store")
-        host = f"[{sds.files.address}]" if ":" in sds.files.address else sds.files.address
-        settings = FilesSettings(url=f"redis://{FILES_USER}@{host}:{sds.files.port}/0", password_file=sds.files.password_file)
-        return Where(settings, sds.cluster, "")
-    agent = parse(text, AgentConfig, str(path))
-    if agent.files is None:
-        raise Misconfigured(f"{path}: files: is missing: add [files] with the url of the database")
-    return Where(agent.files, agent.cluster, agent.files_root)
+    found = _settings(text, str(path))
+    if isinstance(found, AgentConfig):
+        if found.files is None:
+            raise Misconfigured(f"{path}: files: is missing: add [files] with the url of the database")
+        return Where(found.files, found.cluster, found.files_root)
+    if found.files is None:
+        raise Misconfigured(f"{path}: files: is missing: there is no door to the files of this cluster's embedded store")
+    host = f"[{found.files.address}]" if ":" in found.files.address else found.files.address
+    settings = FilesSettings(url=f"redis://{FILES_USER}@{host}:{found.files.port}/0", password_file=found.files.password_file)
+    return Where(settings, found.cluster, "")
+
+
+def _settings(text: str, filename: str) -> AgentConfig | SdsConfig:
+    """Told apart by the key that each must have and the other may not; raises `ConfigError`."""
+    try:
+        keys = tomllib.loads(text).keys()
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return parse(text, AgentConfig, filename)  # which says so
+    if "trust_file" in keys:
+        return parse(text, SdsConfig, filename)
+    if "sds" in keys:
+        try:
+            return parse(text, AgentConfig, filename)
+        except ConfigError:
+            if not _is_of_a_monitor(text, filename):
+                raise
+    raise ConfigError(
+        f"{filename}: is neither an agent's settings (they have [sds]) nor the SDS's (trust_file): name a file of one of them"
+    )
+
+
+def _is_of_a_monitor(text: str, filename: str) -> bool:
+    """It has [sds] as well."""
+    try:
+        parse(text, MonitorConfig, filename)
+    except ConfigError:
+        return False
+    return True
 
 
 def _by_demo(service: str | None) -> Where:

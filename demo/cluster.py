@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bus import keys
 from bus.config import ConfigError, MonitorConfig, parse
+from bus.demo_control import Reply
 from bus.messages import History, HistoryRequest, Status, StatusRequest
 from bus.question import Sds, Silence, ask_meanwhile
 from demo import control, layout, ports, presence, processes
@@ -186,7 +187,7 @@ class Demo:
                     say(f"not ready after {waited_s:.0f} s: {'; '.join(reasons)} (logs in {self.state.logs})")
             await asyncio.sleep(_LOOK_S)
 
-    async def obey(self, verb: str, name: str | None, level: float | None = None) -> control.Reply:
+    async def obey(self, verb: str, name: str | None, level: float | None = None) -> Reply:
         """Carry out one order of `locum demo VERB PART`."""
         if verb == "ps":
             return {"code": 0, "text": "", "processes": self._listed()}

@@ -1,4 +1,4 @@
-"""Orders to the running demo: one line of JSON each way over its control socket."""
+"""Orders to the running demo, at both ends of its control socket (bus/demo_control.py)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,20 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
+from bus import demo_control
+from bus.demo_control import NoAnswer, Reply
 from demo.presence import Running
-
-Reply = dict[str, Any]
-"""`{"code": 0 or 1, "text": str}`, and `"processes"` as the answer to `ps`."""
-
-LONGEST_S = 60.0
-"""No order takes longer: an agent's clean stop is the slowest."""
-
-
-class NoAnswer(Exception):
-    """The demo is there and does not answer: it is paused, or just ending."""
 
 
 def order(demo: Running, verb: str, part: str | None = None, level: float | None = None) -> Reply:
-    """Have the demo carry out one order; returns when it is done."""
+    """Have the demo carry out one order; returns when it is done.  Raises `NoAnswer`, which says which demo."""
     if not demo.control:
         raise NoAnswer(f"the running demo ({demo}) belongs to another user" if demo.state else f"the running demo ({demo})")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(LONGEST_S)
-        try:
-            line.connect(demo.control)
-            line.sendall(json.dumps({"verb": verb, "part": part, "level": level}).encode() + b"\n")
-            with line.makefile("rb") as answer:
-                reply: Reply = json.loads(answer.readline())
-        except (OSError, ValueError) as error:
-            raise NoAnswer(f"the running demo ({demo}) does not answer: {error}") from None
-    return reply
+    try:
+        return demo_control.order(demo.control, verb, part, level)
+    except NoAnswer as silence:
+        raise NoAnswer(f"the running demo ({demo}) does not answer: {silence}") from None
 
 
 async def serve(path: Path, obey: Callable[[str, str | None, float | None], Awaitable[Reply]]) -> asyncio.Server:

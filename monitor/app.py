@@ -15,6 +15,7 @@ from flask import Flask, Response, redirect, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
 from bus.config import MonitorConfig
+from bus.refusals import now as clock
 from monitor import links, metrics, passwords
 from monitor.answers import Event
 from monitor.hands import Hands
@@ -104,7 +105,7 @@ class Site:
     def status(self) -> dict[str, Any]:
         if self.view.answer is None or self.view.heard_at is None:
             raise Wrong(503, "the SDS has not answered yet: is it running, and does it trust this monitor's key?")
-        return {**self.view.answer, "heard_s": round(max(0.0, time.time() - self.view.heard_at), 3)}
+        return {**self.view.answer, "heard_s": round(clock() - self.view.heard_at, 3)}
 
     def history(self) -> dict[str, Any]:
         limit, before = request.args.get("limit", "100"), request.args.get("before")
@@ -116,7 +117,7 @@ class Site:
         return {"events": [_as_printed(event) for event in events], "before": more}
 
     def health(self) -> dict[str, Any]:
-        lost = self.view.lost_since(time.time())
+        lost = self.view.lost_since(clock())
         return {"ok": True, "sds": "heard" if self.view.heard_at is not None and lost is None else "lost"}
 
 

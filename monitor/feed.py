@@ -6,7 +6,6 @@ Under a viewer's key it can change nothing.
 from __future__ import annotations
 
 import select
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -90,24 +89,24 @@ class Feed:
             self._wait([int(socket.get(zmq.FD)) for socket in sockets], [], [], timeout_s)
 
     def _take(self, message: Message) -> None:
-        at, wall = clock(), time.time()
+        at = clock()
         match message:
             case TableUpdate():
-                came = self._view.follow(message, wall)
+                came = self._view.follow(message, at)
                 if came == "gap":
                     self._pace.missed()
                 elif came == "grave":
                     self._pace.stirred(at)
             case Table():
-                self._view.take_table(message, wall)
+                self._view.take_table(message, at)
                 self._pace.answered("table", at)
                 self._pace.stirred(at)
             case Status():
                 self._pace.answered("status", at, len(msgspec.json.encode(message.status)))
-                self._view.take_status(message.status, wall)
+                self._view.take_status(message.status, at)
             case History():
                 self._pace.answered("history", at)
-                self._view.take_history(events(message.events), wall)
+                self._view.take_history(events(message.events), at)
             case Rejection(code="bad-request"):
                 self._pace.too_much()
             case Rejection():

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from pathlib import Path
 
+from bus import demo_control
 from bus.config import MonitorConfig
 from bus.keys import load_public, load_secret
 from bus.messages import Accepted, Order, Rejection
 from bus.question import Sds, Silence, ask
 from monitor.state import DemoWish, Outcome, Wish
-
-DEMO_S = 60.0
-"""No order to the demo takes longer: an agent's clean stop is the slowest."""
 
 
 def order(wish: Wish) -> Order:
@@ -55,14 +51,8 @@ class Hands:
         """Have the demo do it; returns when it is done."""
         if self._demo_control is None:
             return Outcome(done=False, text="this cluster is no demo")
-        said = json.dumps({"verb": wish.verb, "part": wish.part, "level": wish.level}).encode() + b"\n"
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-                line.settimeout(DEMO_S)
-                line.connect(self._demo_control)
-                line.sendall(said)
-                with line.makefile("rb") as answer:
-                    reply = json.loads(answer.readline())
-            return Outcome(done=not reply["code"], text=str(reply["text"]) or f"{wish.verb} {wish.part}: done")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return Outcome(done=False, text=f"the demo does not answer: {error}")
+            reply = demo_control.order(self._demo_control, wish.verb, wish.part, wish.level)
+        except demo_control.NoAnswer as silence:
+            return Outcome(done=False, text=f"the demo does not answer: {silence}")
+        return Outcome(done=not reply["code"], text=reply["text"] or f"{wish.verb} {wish.part}: done")

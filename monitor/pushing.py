@@ -12,6 +12,7 @@ from flask import Flask, request
 from flask_socketio import SocketIO, join_room
 from gevent.event import Event
 
+from bus.refusals import now as clock
 from monitor.view import View
 
 PUSH_S = 0.1
@@ -87,7 +88,9 @@ class Pushing:
         while True:
             self._news.wait(IDLE_S)
             self._news.clear()
-            delta = self._view.delta(time.time())
+            now = clock()
+            self._view.show_by(time.time() - now)
+            delta = self._view.delta(now)
             if delta is not None:
                 self._io.server.emit("delta", delta, to=PAGES)
                 self._pushed()
@@ -110,7 +113,7 @@ class Pushing:
         self._again.pop(_page(), None)
 
     def _give_snapshot(self, page: str) -> None:
-        self._io.server.emit("snapshot", self._view.snapshot(time.time()), to=page)
+        self._io.server.emit("snapshot", self._view.snapshot(clock()), to=page)
 
 
 def _page() -> str:

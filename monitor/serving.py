@@ -24,6 +24,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from bus.addresses import written
 from bus.config import ConfigError, MonitorConfig, parse
 from bus.log import Log, take_over_logging
+from bus.refusals import now as clock
 from monitor import app
 from monitor.becoming import address, login_link
 from monitor.feed import Feed
@@ -111,8 +112,8 @@ class Monitor:
         """Listens; raises `ConfigError` and `OSError`."""
         self._log = log
         self.config = config
-        self.view = View(config.cluster, time.time(), demo=config.demo_control is not None)
-        self._metrics = Metrics(self.view, time.time, lambda: self._pushing.browsers())
+        self.view = View(config.cluster, clock(), demo=config.demo_control is not None, ahead_s=time.time() - clock())
+        self._metrics = Metrics(self.view, clock, lambda: self._pushing.browsers())
         sessions = Sessions(secrets.token_bytes(32), config.session_s, lambda: secrets.token_urlsafe(32))
         flask = app.create(app.Site(config, self.view, sessions, Hands(config), self._metrics.text))
         self._pushing = Pushing(flask, self.view, config.browsers, self._count_push)

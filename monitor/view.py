@@ -2,8 +2,9 @@
 
     table, updates, status, history  ->  View  ->  Snapshot, Delta
 
-`now` is the wall clock of the monitor, in Unix seconds: nothing here is a
-promise to anybody, it is shown.  An update is a hint (P7): it changes the page
+`now` is CLOCK_BOOTTIME in seconds (R2).  The wall clock is for what is shown:
+every instant that goes out is put forward by as much as that is ahead, and a
+step of it moves nothing else.  An update is a hint (P7): it changes the page
 at once, and the next status, which is asked for right after it, has the last
 word.  What changes all the time, loadlevels and ages, is passed on now and
 then; what matters, at once.
@@ -24,7 +25,7 @@ from monitor.answers import Event, StatusTold
 from monitor.loads import LoadHistory
 from monitor.passages import Passages
 from monitor.rows import servers_shown, services_shown
-from monitor.state import Delta, Head, SdsShown, ServerShown, ServiceShown, Snapshot, StoreShown
+from monitor.state import Delta, Head, Passage, SdsShown, ServerShown, ServiceShown, Snapshot, StoreShown
 from monitor.timeline import Timeline
 from monitor.verdict import remarks, verdict
 
@@ -34,6 +35,9 @@ LOST_S = 3.0
 HEAD_S = 1.0
 """Between two heads that tell nothing but that the view is fresh."""
 
+SET_S = 0.5
+"""A wall clock that went so far astray of what is shown was set."""
+
 SEQ_BITS = 32
 """Of a table's sequence number; those above are the incarnation of the SDS."""
 
@@ -41,7 +45,8 @@ SEQ_BITS = 32
 class View:
     """Everything that is shown, and what of it the pages do not have yet."""
 
-    def __init__(self, cluster: str, now: float, demo: bool = False) -> None:
+    def __init__(self, cluster: str, now: float, demo: bool = False, ahead_s: float = 0.0) -> None:
+        """`ahead_s`: how far the wall clock, in Unix seconds, is ahead of `now`."""
         self.cluster = cluster
         self.demo = demo
         self.answer: dict[str, Any] | None = None
@@ -53,11 +58,12 @@ class View:
         self._began_at = now
         self._told = StatusTold()
         self._table = TableCopy()
-        self._loads = LoadHistory()
+        self._ahead_s = ahead_s
+        self._loads = LoadHistory(ahead_s)
         self._passages = Passages()
         self._since: dict[str, tuple[tuple[str, str | None, int], float]] = {}
         self._stirred = self._grave = True  # something changed, something that matters did
-        self._rows_at = now
+        self._rows_at = self._head_at = now
         self._pushed = self._empty(now)
 
     # -- what comes in
@@ -132,9 +138,16 @@ class View:
 
     # -- what goes out
 
+    def show_by(self, ahead_s: float) -> None:
+        """The wall clock is this far ahead of `now`."""
+        if abs(ahead_s - self._ahead_s) >= SET_S:
+            self._ahead_s, self._grave = ahead_s, True
+            self._head_at = float("-inf")
+            self._loads.show_by(ahead_s)
+
     def snapshot(self, now: float) -> Snapshot:
         """Everything, as the deltas so far made it."""
-        return msgspec.structs.replace(self._pushed, head=msgspec.structs.replace(self._pushed.head, served_at=now))
+        return msgspec.structs.replace(self._pushed, head=msgspec.structs.replace(self._pushed.head, served_at=self._shown(now)))
 
     def delta(self, now: float) -> Delta | None:
         """What changed since the delta before; None if nothing did that is worth a push now."""
@@ -144,11 +157,12 @@ class View:
             self._grave = self._stirred = False
             self._rows_at = now
             servers, services = self._rows()
-        passages = self._passages.current(now)
+        passages = tuple(self._passing(passage) for passage in self._passages.current(now))
         head = self._head(servers, services, now)
+        due = now - self._head_at >= HEAD_S
         delta = Delta(
             version=old.version + 1,
-            head=head if _tells(old.head, head) else None,
+            head=head if due or _tells(old.head, head) else None,
             servers=_changed(old.servers, servers) or None,
             services=_changed(old.services, services) or None,
             passages=passages if passages != old.passages else None,
@@ -156,28 +170,37 @@ class View:
         )
         if delta == Delta(version=delta.version):
             return None
+        if delta.head is not None:
+            self._head_at = now
         events = tuple(self.timeline.shown)
         self._pushed = Snapshot(
             version=delta.version, head=delta.head or old.head, servers=servers, services=services, passages=passages, events=events
         )
         return delta
 
+    def _shown(self, at: float) -> float:
+        return round(at + self._ahead_s, 3)
+
+    def _passing(self, passage: Passage) -> Passage:
+        ended_at = None if passage.ended_at is None else self._shown(passage.ended_at)
+        return msgspec.structs.replace(passage, began_at=self._shown(passage.began_at), ended_at=ended_at)
+
     def _rows(self) -> tuple[dict[str, ServerShown], dict[str, ServiceShown]]:
         told_servers = {server.name: server for server in self._told.servers}
         told_services = {service.name: service for service in self._told.services}
         # A table that is older than the status says nothing; the update that it lacks is on its way, or will be missed.
         table = self._table if self._table.seq is not None and self._table.seq >= self._told.seq else TableCopy()
-        rows, since = table.servers, {name: at for name, (_, at) in self._since.items()}
+        rows, since = table.servers, {name: self._shown(at) for name, (_, at) in self._since.items()}
         states = {name: server.state for name, server in told_servers.items()} | {name: str(row.state) for name, row in rows.items()}
         services = services_shown(told_services, table.services, since, states)
-        return servers_shown(told_servers, rows, self._loads.of, services.values()), services
+        return servers_shown(told_servers, rows, self._loads.shown, services.values()), services
 
     def _head(self, servers: Mapping[str, ServerShown], services: Mapping[str, ServiceShown], now: float) -> Head:
         told, lost = self._told, self.lost_since(now)
         sds = tuple(SdsShown(name=s.name, role=s.role, address=s.address, uptime_s=s.uptime_s) for s in told.sds)
         store = StoreShown(state=told.store.state, last_write_s=told.store.last_write_s)
         lost_s = None if lost is None else now - lost
-        alarms = remarks(servers.values(), services.values(), sds, store, lost_s, self.trouble, self.timeline.twice(), now)
+        alarms = remarks(servers.values(), services.values(), sds, store, lost_s, self.trouble, self.timeline.twice(), self._shown(now))
         seq = max(self._table.seq or 0, told.seq)
         return Head(
             cluster=told.cluster or self.cluster,
@@ -185,12 +208,12 @@ class View:
             incarnation=seq >> SEQ_BITS,
             sds=sds,
             store=store,
-            heard_at=self.heard_at,
-            lost_since=lost,
+            heard_at=None if self.heard_at is None else self._shown(self.heard_at),
+            lost_since=None if lost is None else self._shown(lost),
             verdict=verdict(alarms, servers, services, self.answer is not None),
             alarms=alarms,
             demo=self.demo,
-            served_at=now,
+            served_at=self._shown(now),
         )
 
     def _empty(self, now: float) -> Snapshot:
@@ -208,9 +231,7 @@ def _matters(before: ServerRow | None, row: ServerRow) -> bool:
 
 
 def _tells(old: Head, head: Head) -> bool:
-    """Whether the page should have this head: something in it changed, or it shows that the view is fresh."""
-    if head.served_at - old.served_at >= HEAD_S:
-        return True
+    """Whether something in this head is worth a push, besides that the view is fresh."""
     same = {"served_at": old.served_at, "heard_at": old.heard_at, "sds": old.sds, "store": old.store}
     return msgspec.structs.replace(head, **same) != old or _places(head) != _places(old) or head.store.state != old.store.state
 

@@ -8,24 +8,28 @@ from bus.values import is_server
 from monitor.answers import Event
 from monitor.changes import Change, change
 
-_SENTENCES: dict[str, str] = {
+SENTENCES: dict[str, str] = {
     "registered": "{server} came up and registered",
     "returned": "{server} came back",
     "moved": "{server} has another address: {text}",
     "silent": "{server} fell silent: {text}",
     "heard": "{server} is heard: {text}",
+    "token": "a join token was made: {text}",
     "joined": "{server} joined: {text}",
     "left": "{server} left: {text}",
+    "revoked": "a key is no longer trusted: {text}",
+    "trust": "the trust file was {text}",
     "draining": "{server} is to hold nothing: {text}",
     "resumed": "{server} may hold services again: {text}",
+    "refused": "refused: {text}",
     "defined": "{service} was described {text}",
     "granted": "the SDS granted {service} to {server}: {text}",
     "holding": "{server} accepted {service}: {text}",
     "starting": "{server} starts {service}, {text}",
     "serving": "{server} serves {service}: {text}",
     "named": "the name {text}",
-    "converged": "the name {text}",
     "unnamed": "the name server did not do it: {text}",
+    "converged": "the name {text}",
     "restarted": "{server} started {service} again in place: {text}",
     "start-failed": "{server} could not start {service}: {text}",
     "recorded": "{server}'s stand-in for {service} is now {secondary}",
@@ -33,10 +37,10 @@ _SENTENCES: dict[str, str] = {
     "standing-in": "{server} stands in for {holder} with {service}",
     "dismissed": "{server} no longer stands in with {service}: {text}",
     "prepared": "{server} is prepared to take {service}: {text}",
-    "unprepared": "{server} could not be prepared for {service}: {text}",
     "stored": "{server} stored the files of {service}: {text}",
     "staged": "{server} has the files of {service}: {text}",
     "unstaged": "{server} could not bring or store the files of {service}: {text}",
+    "unprepared": "{server} could not be prepared for {service}: {text}",
     "asking": "{server} asks to take {service} over: {text}",
     "lapsed": "{server} cut itself off from {service}: {text}",
     "continued": "{server} goes on with {service}: {text}",
@@ -47,10 +51,13 @@ _SENTENCES: dict[str, str] = {
     "unheld": "nobody holds {service}: {text}",
     "move": "{service} is to move {text}",
     "move-over": "the move of {service} is over: {text}",
+    "suspect": "the record of {service} is in doubt: {text}",
+    "trusted": "the record of {service} is trusted again: {text}",
+    "store-failed": "the store did not take a write about {service}, so nothing was granted: {text}",
     "confirmed-dead": "an operator vouched that {server} is dead: {text}",
     "sds-started": "the SDS started: {text}",
 }
-"""A sentence for each kind of event; of any other the text is shown as it came."""
+"""A sentence for each kind of event, in the order of `KINDS`; of another, a later release's, the text is shown as it came."""
 
 
 def plain(event: Event, events: Sequence[Event]) -> str:
@@ -59,7 +66,7 @@ def plain(event: Event, events: Sequence[Event]) -> str:
         found = change((*events, event), event.service, event.epoch)
         if found is not None and found.former and found.served is not None:
             return arrived(found)
-    sentence = _SENTENCES.get(event.kind, "{text}" if event.text else "{server} {service}")
+    sentence = SENTENCES.get(event.kind, "{text}" if event.text else "{server} {service}")
     words = {
         "server": event.server or "somebody",
         "service": event.service or "",

@@ -126,3 +126,34 @@ def test_first_use_interrupted_then_twice_at_once_then_changed(tmp_path: Path) -
     assert "installed in" in err
     code, out, err = ended(use(launcher, "test"))
     assert code == 2 and "no tests here" in err and "installed in" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "built"),
+    [
+        ("demo", True),
+        ("demo --state d", True),
+        ("demo --help", False),
+        ("demo kill http", False),
+        ("monitor --config m.toml", True),
+        ("monitor --config m.toml --port 8080", True),
+        ("monitor --config m.toml --check", False),
+        ("monitor --config m.toml --link", False),
+        ("monitor --link --config m.toml", False),
+        ("monitor --hash-password", False),
+        ("monitor --help", False),
+        ("monitor -h", False),
+        ("status", False),
+    ],
+)
+def test_the_page_is_built_only_for_what_serves_it(words: str, built: bool, tmp_path: Path) -> None:
+    """With a python that only notes what it was to run."""
+    directory, noted = clone(tmp_path / "c"), tmp_path / "noted"
+    python = directory / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\necho \"$*\" >> '{noted}'\n")
+    python.chmod(0o755)
+    shutil.copy2(directory / "requirements.txt", directory / ".venv" / "installed-run")
+    assert ended(use(directory / "locum", *words.split())) == (0, "", "")
+    page = f"-I {directory}/cli/page.py {directory} build"
+    assert noted.read_text().splitlines() == [*([page] if built else []), f"-P -m cli.main {words}"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from recording import Played, as_sent, feed, patched, recorded
 
@@ -9,6 +12,8 @@ from bus.messages import Table, TableUpdate
 from bus.values import ServerRow
 from monitor.state import Snapshot
 from monitor.view import LOST_S, View, calm_s
+
+MONITOR = Path(__file__).resolve().parents[2] / "monitor"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +105,53 @@ def test_a_silent_sds_is_lost_and_the_page_says_so(played: Played) -> None:
     view.delta(1_020.0)
     assert view.now_shown.head.lost_since == 1_010.0
     assert view.now_shown.head.verdict.level == "alarm"
+
+
+def test_a_step_of_the_wall_clock_moves_what_is_shown_and_nothing_else() -> None:
+    ahead_s = 1_700_000_000.0
+    view = View("demo", 1_000.0, ahead_s=ahead_s)
+    for _, kind, message in recorded():
+        feed(view, 1_010.0, kind, message)
+    view.delta(1_010.0)
+    before = view.now_shown
+    assert before.head.heard_at == ahead_s + 1_010.0
+
+    for seconds, step_s in ((0.1, 3_600.0), (0.2, -3_600.0)):
+        view.show_by(ahead_s + step_s)
+        delta = view.delta(1_010.0 + seconds)
+        assert delta is not None and delta.head is not None
+        head, www = view.now_shown.head, view.now_shown.services["www"]
+        assert head.lost_since is None and head.heard_at == ahead_s + step_s + 1_010.0
+        assert head.verdict == before.head.verdict
+        assert www.since_at == pytest.approx(before.services["www"].since_at + step_s, abs=0.01)
+        assert view.now_shown.passages[0].began_at == pytest.approx(before.passages[0].began_at + step_s, abs=0.01)
+        loads = view.now_shown.servers["http"].loads, before.servers["http"].loads
+        assert loads[0][0][0] == pytest.approx(loads[1][0][0] + step_s, abs=1.0)
+
+    fresh = view.delta(1_011.3)
+    assert fresh is not None and fresh.head is not None  # the page is told that the view is fresh, though its clock went back
+    view.delta(1_020.0)
+    assert view.lost_since(1_020.0) == 1_010.0 and view.now_shown.head.lost_since == ahead_s - 3_600.0 + 1_010.0
+    view.show_by(ahead_s - 7_200.0)
+    view.delta(1_020.1)
+    assert view.now_shown.head.lost_since == ahead_s - 7_200.0 + 1_010.0 and view.now_shown.head.verdict.level == "alarm"
+
+
+def test_a_wall_clock_that_is_slewed_changes_no_row() -> None:
+    view = View("demo", 1_000.0, ahead_s=5_000.0)
+    for _, kind, message in recorded():
+        feed(view, 1_010.0, kind, message)
+    view.delta(1_010.0)
+    view.show_by(5_000.01)
+    assert view.delta(1_010.1) is None
+
+
+def test_the_wall_clock_is_read_only_for_what_is_shown() -> None:
+    """And in links.py, against the times of a file."""
+    readers = {path.name for path in MONITOR.glob("*.py") if re.search(r"time\.time\b|datetime\.now\(", path.read_text())}
+    assert readers == {"links.py", "pushing.py", "serving.py"}
+    assert "time.time" not in (MONITOR / "pushing.py").read_text().replace("show_by(time.time() - now)", "")
+    assert "time.time" not in (MONITOR / "serving.py").read_text().replace("ahead_s=time.time() - clock()", "")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from flask_socketio import SocketIO, emit
 from werkzeug.serving import make_server
 
 from monitor.state import Snapshot
+from monitor.timeline import SHOWN
 
 STATIC = Path(__file__).resolve().parents[2] / "monitor" / "static"
 PASSWORD = "open sesame"
@@ -36,6 +37,7 @@ class FakeMonitor:
 
     def __init__(self, state: Snapshot, port: int = 0) -> None:
         self.state: dict[str, Any] = msgspec.to_builtins(state)
+        self._first: str = self.state["events"][0]["id"]
         self.operator = False
         self.wishes: list[dict[str, Any]] = []
         self.asked_again = 0
@@ -64,7 +66,7 @@ class FakeMonitor:
                 rows = self.state[key] | value
                 self.state[key] = {name: row for name, row in rows.items() if row is not None}
             elif key == "events":
-                self.state[key] = [*self.state[key], *value]
+                self.state[key] = [*self.state[key], *value][-SHOWN:]
             else:
                 self.state[key] = value
         if not lost:
@@ -106,7 +108,7 @@ class FakeMonitor:
     def _history(self) -> Response:
         """Two pages: before the first event that was told there was one, and before that another."""
         before = request.args["before"]
-        number = 2 if before == self.state["events"][0]["id"] else 1
+        number = 2 if before == self._first else 1
         at, last = f"2026-01-0{number}T10:00:00.000+00:00", number == 1
         event = {"id": f"0-{number}", "at": at, "kind": "silent", "server": "http", "text": f"once, {number}"}
         return jsonify(events=[event | {"service": None, "epoch": None, "evidence": {}}], before=None if last else "0-2")

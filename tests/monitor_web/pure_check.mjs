@@ -1,8 +1,13 @@
-// The page's pure parts, without a browser: what a delta makes of a state, and where arrows run.  Bundled and run by test_page_pure.py.
+// The page's pure parts, without a browser: what a delta makes of a state, older events, and where arrows run.  Bundled and run by test_page_pure.py.
 
 import assert from "node:assert/strict";
 import { folded } from "../../monitor/web/src/fold";
+import { followed, NOTHING, oldest, told } from "../../monitor/web/src/past";
 import { drawing, LANE, room } from "../../monitor/web/src/routes";
+
+const from = (first, last) => Array.from({ length: last - first + 1 }, (_, place) => ({ id: String(first + place) }));
+const shown = (past) => [...past.events, ...past.kept].map((event) => Number(event.id));
+const numbers = (first, last) => from(first, last).map((event) => Number(event.id));
 
 const checks = {
   "a row that did not change stays the same object": () => {
@@ -29,6 +34,37 @@ const checks = {
     const after = folded(state, { version: 2, events: [event(299), event(300), event(301)] });
     assert.equal(after.events.length, 300);
     assert.deepEqual([after.events[0].id, after.events.at(-1).id], ["2", "301"]);
+  },
+  "older events stay complete while news come in, also between the question and its answer": () => {
+    let past = { ...followed(NOTHING, from(100, 109)), wanted: true };
+    past = followed(past, from(103, 112));
+    past = told(past, "100", from(90, 99), false);
+    assert.deepEqual(shown(past), numbers(90, 112));
+    past = followed(past, from(112, 121));
+    assert.deepEqual(shown(past), numbers(90, 121));
+    assert.equal(oldest(past).id, "90");
+    past = told(past, "90", from(85, 89), true);
+    assert.deepEqual([shown(past), past.over], [numbers(85, 121), true]);
+  },
+  "a question that was asked twice is answered once": () => {
+    let past = { ...followed(NOTHING, from(100, 109)), wanted: true };
+    for (const _ of [1, 2]) past = told(past, "100", from(90, 99), false);
+    assert.deepEqual(shown(past), numbers(90, 109));
+  },
+  "nothing is held for somebody who never asked": () => {
+    assert.deepEqual(followed(followed(NOTHING, from(1, 10)), from(5, 14)).events, []);
+  },
+  "older events that no longer join on are dropped, and can be asked for again": () => {
+    let past = told({ ...followed(NOTHING, from(100, 109)), wanted: true }, "100", from(90, 99), true);
+    past = followed(past, from(200, 209));
+    assert.deepEqual([shown(past), past.over], [numbers(200, 209), false]);
+    past = told(past, "90", from(80, 89), true);
+    assert.deepEqual([shown(past), past.over], [numbers(200, 209), false]);
+  },
+  "no more is held than the monitor keeps, and what was dropped can be asked for again": () => {
+    let past = told({ ...followed(NOTHING, from(5_001, 5_010)), wanted: true }, "5001", from(1, 5_000), true);
+    past = followed(past, from(5_004, 5_013));
+    assert.deepEqual([shown(past), past.over], [numbers(4, 5_013), false]);
   },
   "no two arrows share a lane where they would touch, and none leaves the picture": () => {
     for (const columns of [1, 3, 5]) {

@@ -87,6 +87,23 @@ def test_older_events_are_asked_for(monitor: FakeMonitor, look: Look) -> None:
     expect(page.get_by_role("button", name="Older events")).to_have_count(0)
 
 
+def test_older_events_stay_complete_while_news_come_in(monitor: FakeMonitor, look: Look) -> None:
+    page = drawn(look(monitor.url))
+    known = len(monitor.state["events"])
+    page.get_by_role("button", name="Older events").click()
+    expect(page.locator(".event").last.locator("p").first).to_have_text("once, 2")
+    now = time.time()
+    news = [recorded.plain(recorded.event(1_000 + number, now, "heard", f"news {number}", server="http")) for number in range(298)]
+    monitor.change({"version": 2, "events": news})
+    expect(page.locator(".event").first.locator("p").first).to_have_text("news 297")
+    expect(page.locator(".event")).to_have_count(known + 298 + 1)
+    page.get_by_role("button", name="Older events").click()
+    expect(page.locator(".event").last.locator("p").first).to_have_text("once, 1")
+    expect(page.locator(".event")).to_have_count(known + 298 + 2)
+    names = page.locator(".event").evaluate_all("lines => lines.map(line => line.dataset.event)")
+    assert len(set(names)) == len(names)
+
+
 def test_a_page_that_missed_something_asks_again(monitor: FakeMonitor, look: Look) -> None:
     page = drawn(look(monitor.url))
     monitor.change(recorded.taken_over(time.time()), lost=True)

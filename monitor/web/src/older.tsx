@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { followed, NOTHING, oldest, told } from "./past";
 import { history, line } from "./requests";
 import type { EventShown } from "./state";
 
@@ -12,21 +13,19 @@ interface Older {
   readonly button: JSX.Element | null;
 }
 
-/** Those before the events that are known, as far as they were asked for. */
-export function useOlder(known: readonly EventShown[]): Older {
-  const [asked, setAsked] = useState<readonly EventShown[]>([]);
-  const [over, setOver] = useState(false);
+/** Those before the events that are kept, as far as they were asked for. */
+export function useOlder(kept: readonly EventShown[]): Older {
+  const [before, setPast] = useState(NOTHING);
   const [failure, setFailure] = useState("");
-  const seen = new Set(known.map((event) => event.id));
-  const events = asked.filter((event) => !seen.has(event.id));
-  const first = events[0] ?? known[0];
+  const past = followed(before, kept);
+  if (past !== before) setPast(past);
+  const first = oldest(past);
   const more = (): void => {
+    if (first === undefined) return;
     setFailure("");
-    history(first?.id ?? "").then(
-      (page) => {
-        setAsked((before) => [...page.events, ...before]);
-        setOver(page.before === null);
-      },
+    setPast((now) => ({ ...now, wanted: true }));
+    history(first.id).then(
+      (page) => setPast((now) => told(now, first.id, page.events, page.before === null)),
       (refused: unknown) => setFailure(line(refused)),
     );
   };
@@ -38,5 +37,5 @@ export function useOlder(known: readonly EventShown[]): Older {
       {failure !== "" && <span class="failure">{failure}</span>}
     </p>
   );
-  return { events, button: over || first === undefined ? null : button };
+  return { events: past.events, button: past.over || first === undefined ? null : button };
 }

@@ -28,7 +28,7 @@ export function Timeline({ zone, setZone }: { zone: string; setZone: (zone: stri
   const older = useOlder(state.events);
   const events = useMemo(
     () => [...older.events, ...state.events].filter((event) => passes(event, filter)).reverse(),
-    [state.events, filter, older.events.length],
+    [state.events, filter, older.events],
   );
   return (
     <section class="panel timeline" aria-labelledby="timeline-title" id="timeline">
