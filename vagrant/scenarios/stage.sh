@@ -63,7 +63,7 @@ end_probers() {
 leave() {
     local code=$?
     trap - EXIT
-    "$root/vagrant/failures/heal-all.sh" >/dev/null || true # first: what keeps a host busy has the probers' pipes too
+    "$root/vagrant/failures/heal-all.sh" >/dev/null || true
     end_probers
     if ((code)); then echo "kept for a look: $seen" >&2; else rm -rf "$seen"; fi
     exit "$code"
