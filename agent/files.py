@@ -1,4 +1,4 @@
-"""The database of files, in Redis or Valkey: P4.  Beside sds/store.py the only importer of redis.
+"""The database of files, in Redis or Valkey: P4.
 
     locum:{CLUSTER}:files:heads               hash: service -> its newest version, and who stored it
     locum:{CLUSTER}:files:versions:SERVICE    list, newest first, of the versions that are kept
@@ -19,17 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from agent.database import KEPT_VERSIONS, FilesAway, NotStored
 from agent.manifest import CHUNK_BYTES, Manifest, ManifestError, digest, read, written
 from agent.shelf_events import Head
-from bus.config import ConfigError
+from bus.database import Database, DatabaseError, Setting
 from bus.files_settings import FilesSettings
 from bus.keys import load_password
 from bus.log import wall_clock
@@ -81,19 +77,12 @@ end
 return {'stored', after}
 """
 
-_REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
-    (redis.TimeoutError, "", "it does not answer in time"),
-    (redis.exceptions.NoPermissionError, "", "this user may not do that: docs/operations.md has the ACL line for the files"),
-    (redis.AuthenticationError, "required", "it wants a password: name a password_file in [files]"),
-    (redis.ResponseError, "NOAUTH", "it wants a password: name a password_file in [files]"),
-    (redis.AuthenticationError, "", "it refuses this user or password: mend url or password_file in [files]"),
-    (redis.ResponseError, "WRONGPASS", "it refuses this user or password: mend url or password_file in [files]"),
-    (redis.ReadOnlyError, "", "it is a read-only replica: name the primary"),
-    (redis.OutOfMemoryError, "", "it is out of memory: raise maxmemory"),
-    (redis.ResponseError, "OOM", "it is out of memory: raise maxmemory"),
-    (redis.ResponseError, "MISCONF", "it cannot save to its disk: make room there"),
-    (redis.BusyLoadingError, "", "it is still loading its data"),
-    (redis.ResponseError, "WRONGTYPE", "another program uses our keys locum:*: give us a database of our own"),
+_SETTING = Setting(
+    name="files.url",
+    example="redis://files@host:6379/0",
+    password="name a password_file in [files]",
+    login="mend url or password_file in [files]",
+    permission="docs/operations.md has the ACL line for the files",
 )
 
 _heads = msgspec.json.Decoder(Head)
@@ -104,23 +93,10 @@ class Files:
 
     def __init__(self, settings: FilesSettings, cluster: str, within_s: float = 2.0) -> None:
         """Connects at the first call.  Raises `ConfigError` if the settings cannot be used."""
-        password = load_password(Path(settings.password_file)) if settings.password_file else None
-        self._where, self._passwords = _describe(settings.url, password)
+        password = load_password(Path(settings.password_file)) if settings.password_file else ""
+        self._database = Database(_SETTING, settings.url, within_s, within_s, password)
+        self._where, self._redis = self._database.where, self._database.redis
         self._prefix = f"locum:{{{cluster}}}:files:"
-        options: dict[str, Any] = {"password": password} if password else {}
-        try:
-            self._redis = redis.Redis.from_url(
-                settings.url,
-                socket_connect_timeout=within_s,
-                socket_timeout=within_s,
-                retry=Retry(NoBackoff(), 0),
-                retry_on_timeout=False,
-                health_check_interval=0,
-                protocol=2,
-                **options,
-            )
-        except (ValueError, TypeError, redis.RedisError):
-            raise ConfigError(f"files.url: {self._where} is no usable URL: write redis://files@host:6379/0") from None
 
     def heads(self) -> dict[str, Head]:
         """The newest version of every service that has one.  Raises `FilesAway`."""
@@ -193,7 +169,7 @@ class Files:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._redis.close()
+        self._database.close()
 
     def _key(self, what: str) -> str:
         return self._prefix + what
@@ -208,29 +184,6 @@ class Files:
 
     def _call(self, command: Callable[[], Any]) -> Any:
         try:
-            return command()
-        except (redis.RedisError, OSError, ValueError) as error:
-            self._redis.connection_pool.disconnect()  # a late answer must not be taken for the next one's
-            raise FilesAway(f"files {self._where}: {self._explain(error)}") from None
-
-    def _explain(self, error: Exception) -> str:
-        text = " ".join(str(error).split()) or type(error).__name__
-        for password in self._passwords:
-            text = text.replace(password, "***")
-        for kind, word, remedy in _REMEDIES:
-            if isinstance(error, kind) and word in text:
-                return remedy
-        if isinstance(error, redis.ConnectionError):
-            return f"it cannot be reached ({text[:200]})"
-        return text[:300]
-
-
-def _describe(url: str, password: str | None) -> tuple[str, tuple[str, ...]]:
-    """The URL as it may be shown, and what of it may not."""
-    try:
-        parts = urlsplit(url)
-        where = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-    except ValueError:
-        return "(the URL given)", ()
-    secrets = (unquote(parts.password or ""), password or "", *parse_qs(parts.query).get("password", ()))
-    return where, tuple(secret for secret in secrets if secret)
+            return self._database.call(command)
+        except DatabaseError as error:
+            raise FilesAway(f"files {self._where}: {error}") from None

@@ -95,31 +95,13 @@ class Bed:
         """The cluster as its SDS sees it; raises `NotSeen`."""
         return json.loads(self.said("on", "sds", "locum", "status", "--json"))  # type: ignore[no-any-return]
 
-    def bring_home(self) -> bool:
-        """Order home what is served elsewhere: failback by itself waits ever longer for a service that keeps leaving."""
-        for service in SERVICES:
-            try:
-                row = next(row for row in self.status()["services"] if row["name"] == service.name)
-                if row["holder"] not in (service.home, None) and row["state"] == "serving":
-                    self.said("on", "sds", "locum", "move", service.name, service.home)
-            except NotSeen:
-                pass  # not yet
-        return self.at_home()
-
     def at_home(self) -> bool:
-        """All is served at home, with secondaries, by servers that are heard."""
+        """Whether all is served at home, with secondaries, by servers that are heard; what is elsewhere is ordered home."""
         try:
-            status = self.status()
+            self.said("home")
         except NotSeen:
             return False
-        rows = {row["name"]: row for row in status["services"]}
-        served = all(
-            rows.get(service.name, {}).get("holder") == service.home
-            and rows[service.name]["state"] == "serving"
-            and rows[service.name]["secondary"]
-            for service in SERVICES
-        )
-        return served and all(row["state"] == "up" for row in status["servers"])
+        return True
 
     def start_s(self, service: Service) -> float:
         """From the grant of its last failover to its answering, by the SDS's own clock; raises `NotSeen`."""
@@ -151,7 +133,7 @@ class Stage(NamedTuple):
     def settle(self) -> None:
         """Heal, and wait until all is at home and seen to be so by each client."""
         self.bed.heal()
-        wait_for("all served at home, with secondaries", self.bed.bring_home, 120)
+        wait_for("all served at home, with secondaries", self.bed.at_home, 120)
         for service in SERVICES:
             home = self.addresses[service.home]
             self.clients[service.name].first(partial(_from, home), monotonic())

@@ -35,7 +35,8 @@ def _server(row: Row) -> tuple[str, ...]:
     load = "-" if row["loadlevel"] is None else f"{row['loadlevel']:.2f}"
     priority = "-" if row["priority"] is None else str(row["priority"])
     guards = " ".join(row["guards"]) or "-"
-    return row["name"], row["address"], row["state"], load, priority, f"{span(row['last_seen_s'])} ago", guards
+    heard = "-" if row["last_seen_s"] is None else f"{span(row['last_seen_s'])} ago"
+    return row["name"], row["address"], row["state"], load, priority, heard, guards
 
 
 def _service(row: Row) -> tuple[str, ...]:
@@ -108,7 +109,8 @@ def _of_servers(status: Row) -> list[str]:
     lines = []
     for row in status["servers"]:
         if row["state"] == "silent":
-            lines.append(f"{row['name']} is silent: no word for {span(row['last_seen_s'])}")
+            lasting = "since this SDS started" if row["last_seen_s"] is None else f"for {span(row['last_seen_s'])}"
+            lines.append(f"{row['name']} is silent: no word {lasting}")
         else:
             lines += _of_name(row)
     return lines

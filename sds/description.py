@@ -463,9 +463,7 @@ class ServiceDescription:
             "cluster": self._cluster,
             "seq": self.table.seq,
             "sds": sds,
-            "servers": [
-                server_status(servers[name], min(heard[name], 1e9), server_name(name, self.membership, now)) for name in sorted(servers)
-            ],
+            "servers": [server_status(servers[name], heard[name], server_name(name, self.membership, now)) for name in sorted(servers)],
             "services": [
                 service_status(
                     services[name],

@@ -7,6 +7,7 @@ does not ask to take over, for then the two still hear each other.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal
 
 from bus.values import ALONE, ServerRow, ServiceRow, is_server
@@ -143,7 +144,11 @@ class Since:
 
 
 def server_status(row: ServerRow, last_seen_s: float, name: dict[str, Any] | None) -> dict[str, Any]:
-    """One of `servers` in `status --json`; `name` tells of its own name in the DNS."""
+    """One of `servers` in `status --json`; `name` tells of its own name in the DNS.
+
+    `last_seen_s` is None there, and infinite here, for a server of which this
+    SDS has heard nothing since it started.
+    """
     return {
         "name": row.name,
         "address": row.address,
@@ -151,7 +156,7 @@ def server_status(row: ServerRow, last_seen_s: float, name: dict[str, Any] | Non
         "loadlevel": None if row.loadlevel is None else round(row.loadlevel, 3),
         "priority": row.priority,
         "incarnation": row.incarnation,
-        "last_seen_s": round(last_seen_s, 3),
+        "last_seen_s": round(last_seen_s, 3) if isfinite(last_seen_s) else None,
         "zone": row.zone,
         "guards": list(row.guards),
         "dns": name,

@@ -1,12 +1,11 @@
-"""What the SDS must not forget, in Redis or Valkey (R18).  The only importer of redis.
+"""What the SDS must not forget, in Redis or Valkey (R18).
 
     write:   Redis, in one transaction  ->  high-water file, fsync  ->  return
                      |                              |
                      +--- any failure: StoreError --+   nothing may be granted
 
 A call blocks for a second or two at most, so a loop runs its `Store` in one
-worker thread.  Nothing is ever sent twice by itself: what to do about a write
-that is not known to be written is the caller's decision.
+worker thread.
 """
 
 from __future__ import annotations
@@ -14,14 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from bus.config import ConfigError
+from bus.database import Database, DatabaseError, Setting
 from sds.highwater import HighWaterFile
 from sds.rows import AnyStore, Event, HighWater, Loaded, Row, StoreError
 from sds.twin import StoreTwin
@@ -60,22 +55,13 @@ _decoder = msgspec.msgpack.Decoder(Row)
 _encoder = msgspec.msgpack.Encoder()
 Answer = TypeVar("Answer")
 
-_REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
-    (redis.TimeoutError, "", "it does not answer in time: is it stopped, or its disk slow?"),
-    (redis.exceptions.NoPermissionError, "", "this user may not do that: allow it all commands on locum:*"),
-    (redis.AuthenticationError, "required", "it wants a password: put one into the URL, redis://:password@host"),
-    (redis.ResponseError, "NOAUTH", "it wants a password: put one into the URL, redis://:password@host"),
-    (redis.AuthenticationError, "", "it refuses this user or password: correct the URL"),
-    (redis.ResponseError, "WRONGPASS", "it refuses this user or password: correct the URL"),
-    (redis.ReadOnlyError, "", "it is a read-only replica: name the primary"),
-    (redis.ResponseError, "READONLY", "it is a read-only replica: name the primary"),
-    (redis.OutOfMemoryError, "", "it is out of memory: raise maxmemory"),
-    (redis.ResponseError, "OOM", "it is out of memory: raise maxmemory"),
-    (redis.ResponseError, "MISCONF", "it cannot save to its disk: make room there"),
-    (redis.BusyLoadingError, "", "it is still loading its data: wait"),
-    (redis.ResponseError, "WRONGTYPE", "another program uses our keys locum:*: give us a database of our own"),
+_SETTING = Setting(
+    name="store",
+    example="redis://user:password@host:6379/0",
+    password="put one into the URL, redis://:password@host",
+    login="correct the URL",
+    permission="allow it all commands on locum:*",
 )
-"""What an error of the library means: its class, a word of its text, and what to say."""
 
 
 class Store:
@@ -83,19 +69,8 @@ class Store:
 
     def __init__(self, url: str, cluster: str, high_water_path: Path, connect_s: float = 1.0, read_s: float = 1.0) -> None:
         """Connects at the first call.  Raises `ConfigError` if the URL cannot be used."""
-        self._where, self._passwords = _describe(url)
-        try:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=connect_s,
-                socket_timeout=read_s,
-                retry=Retry(NoBackoff(), 0),  # a plain redis.Redis() would send a command up to eleven times
-                retry_on_timeout=False,
-                health_check_interval=0,
-                protocol=2,
-            )
-        except (ValueError, TypeError, redis.RedisError):
-            raise ConfigError(f"store: {self._where} is no usable URL: write redis://user:password@host:6379/0") from None
+        self._database = Database(_SETTING, url, connect_s, read_s)
+        self._where, self._redis = self._database.where, self._database.redis
         self._high_water = HighWaterFile(high_water_path, cluster)
         self._incarnation = 0
         self._rows_key, self._events_key, self._incarnation_key = (
@@ -170,26 +145,14 @@ class Store:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._redis.close()
+        self._database.close()
 
     def _call(self, done: str, command: Callable[[], Any]) -> Any:
-        """Do it once; whatever goes wrong is one `StoreError` without a password."""
+        """Do it once; whatever goes wrong is one `StoreError`."""
         try:
-            return command()
-        except (redis.RedisError, OSError, ValueError) as error:
-            self._redis.connection_pool.disconnect()  # a late answer must not be taken for the next one's
-            raise StoreError(f"store {self._where}: {self._explain(error)}; not known to be {done}") from None
-
-    def _explain(self, error: Exception) -> str:
-        text = " ".join(str(error).split()) or type(error).__name__
-        for password in self._passwords:
-            text = text.replace(password, "***")
-        for kind, word, remedy in _REMEDIES:
-            if isinstance(error, kind) and word in text:
-                return remedy
-        if isinstance(error, redis.ConnectionError):
-            return f"it cannot be reached ({text[:200]}): is it running, and its address right?"
-        return text[:300]
+            return self._database.call(command)
+        except DatabaseError as error:
+            raise StoreError(f"store {self._where}: {error}; not known to be {done}") from None
 
     def _row(self, key: bytes, value: bytes) -> Row:
         try:
@@ -201,16 +164,3 @@ class Store:
         raise StoreError(
             f"store {self._where}: the row {key[:80]!r} of {self._rows_key} is damaged: restore the store from a backup, or HDEL the row"
         )
-
-
-def _describe(url: str) -> tuple[str, tuple[str, ...]]:
-    """The URL as it may be shown, and what of it may not."""
-    try:
-        parts = urlsplit(url)
-        where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-    except ValueError:
-        return "(the URL given)", ()
-    if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError("store: the URL begins with none of redis://, rediss:// and unix://: write redis://user:password@host:6379/0")
-    passwords = (unquote(parts.password or ""), *parse_qs(parts.query).get("password", ()))
-    return f"{parts.scheme}://{where}", tuple(p for p in passwords if p)

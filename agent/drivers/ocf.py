@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ from agent.drivers import metadata, pid_files, programs
 from agent.drivers.boot import enabled_at_boot, unit_enabled
 from agent.drivers.command import CommandDriver
 from agent.drivers.keeper import words_in
+from agent.drivers.looking import Look, LookingDriver, clock
 from agent.drivers.metadata import Metadata, MetadataError
 from agent.spawning import DEFAULT_PATH
 from bus.values import ServiceDefinition
@@ -32,9 +32,6 @@ ROOT = Path("/usr/lib/ocf")
 
 MONITOR_EVERY_S = 5.0
 """Between two monitors of a service that answers; one that failed is repeated with every check."""
-
-LOOK_EVERY_S, LOOK_AGAIN_S = 60.0, 5.0
-"""Between two looks whether a service could run here: when it could, and when it could not."""
 
 ACTION_LIMIT_S = 10.0
 """No monitor and no look takes longer, whatever the agent advises."""
@@ -58,14 +55,9 @@ nginx's makes up a status URL if there is none, and then refuses the one that it
 """
 
 
-class _Look(msgspec.Struct):
-    """What was found out about one service, and when."""
-
-    definition: ServiceDefinition
-    trouble: str | None
-    metadata: Metadata | None
-    programs: tuple[str, ...]
-    again_at: float
+class _Look(Look):
+    metadata: Metadata | None = None
+    programs: tuple[str, ...] = ()
     awaits: bool = False  # its files are not here yet, so it was not validated
 
 
@@ -78,12 +70,7 @@ class _Monitored(msgspec.Struct):
     text: str = ""
 
 
-def clock() -> float:
-    """CLOCK_BOOTTIME (R2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class OcfDriver(CommandDriver):
+class OcfDriver(LookingDriver[_Look]):
     """The services of one server that have a resource agent."""
 
     def __init__(
@@ -102,7 +89,6 @@ class OcfDriver(CommandDriver):
         self._lacks_files = lacks_files
         self._root = root
         self._monitor_every_s = monitor_every_s
-        self._looks: dict[str, _Look] = {}
         self._metadata: dict[tuple[str, int], Metadata] = {}  # by the agent's path and its time of change
         self._monitored: dict[str, _Monitored] = {}
 
@@ -143,25 +129,13 @@ class OcfDriver(CommandDriver):
 
     # -- whether it can run here
 
-    def knows(self, definition: ServiceDefinition) -> bool:
-        """It was looked at, and no files came since for want of which its agent was not asked."""
-        look = self._looks.get(definition.name)
-        return look is not None and look.definition == definition and not (look.awaits and not self._lacks_files(definition))
-
-    async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
-        """Find out anew what is due; `ours` are the services that run here now.  `why_not` tells what was found."""
-        for name in self._looks.keys() - {definition.name for definition in definitions}:
-            del self._looks[name]
-        for definition in definitions:
-            look = self._looks.get(definition.name)
-            if look is not None and self.knows(definition) and (clock() < look.again_at or definition.name in ours):
-                continue
-            found = await self._find_out(definition, definition.name in ours)
-            found.again_at = clock() + (LOOK_AGAIN_S if found.trouble else LOOK_EVERY_S)
-            self._looks[definition.name] = found
+    def _found(self, definition: ServiceDefinition) -> _Look | None:
+        """Nothing, if files came since for want of which its agent was not asked."""
+        look = super()._found(definition)
+        return None if look is not None and look.awaits and not self._lacks_files(definition) else look
 
     async def _find_out(self, definition: ServiceDefinition, ours: bool) -> _Look:
-        look = _Look(definition, None, None, (), 0.0)
+        look = _Look(definition)
         agent, kind = self._agent(definition), definition.agent.split(":")[2]
         if not os.access(agent, os.X_OK):
             look.trouble = f"there is no resource agent {agent}: apt install resource-agents, or mend agent"
@@ -245,8 +219,8 @@ class OcfDriver(CommandDriver):
 
     def why_not(self, definition: ServiceDefinition, *, ours: bool = False) -> str | None:
         """As `look` found it; what can be seen at once is looked at now."""
-        look = self._looks.get(definition.name)
-        if look is None or not self.knows(definition):
+        look = self._found(definition)
+        if look is None:
             return f"{definition.agent} has not been asked yet whether it could run here: wait"
         trouble = look.trouble or self._shared(definition, look) or self._at_boot(definition, look)
         return trouble or super().why_not(definition, ours=ours)

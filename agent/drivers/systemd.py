@@ -10,15 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from agent import adoption, control_groups
 from agent.drivers import programs
-from agent.drivers.command import CommandDriver
+from agent.drivers.looking import Look, LookingDriver
 from agent.spawning import DEFAULT_PATH
 from agent.units import GROUP, SYSTEMCTL, UNIT
 from bus.values import ServiceDefinition
@@ -28,9 +25,6 @@ DROP_INS = Path("/run/systemd/system")
 
 DROP_IN = "50-locum.conf"
 _OVERRIDE = "# Written by Locum: the holder of the lease restarts, nobody else.\n[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=no\n"
-
-LOOK_EVERY_S, LOOK_AGAIN_S = 30.0, 5.0
-"""Between two looks whether a unit could run here: when it could, and when it could not."""
 
 CALL_LIMIT_S = 10.0
 
@@ -51,22 +45,14 @@ _BOOT = "import sys; sys.path[:0] = [sys.argv.pop(1)]; from agent.drivers.unit_k
 _HOUSE = str(Path(__file__).resolve().parents[2])
 
 
-class _Look(msgspec.Struct):
-    """What was found out about one service, and when."""
-
-    definition: ServiceDefinition
-    trouble: str | None
-    group: str = ""
-    again_at: float = 0.0
+class _Look(Look):
+    group: str = ""  # the unit's control group
 
 
-def clock() -> float:
-    """CLOCK_BOOTTIME (R2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class SystemdDriver(CommandDriver):
+class SystemdDriver(LookingDriver[_Look]):
     """The services of one server that are units."""
+
+    look_every_s = 30.0
 
     def __init__(
         self,
@@ -82,7 +68,6 @@ class SystemdDriver(CommandDriver):
         self._systemctl = shutil.which(systemctl, path=DEFAULT_PATH)
         self._drop_ins = drop_ins
         self._root = control_groups.root()
-        self._looks: dict[str, _Look] = {}
 
     # -- how it is run
 
@@ -105,23 +90,6 @@ class SystemdDriver(CommandDriver):
 
     # -- whether it can run here
 
-    def knows(self, definition: ServiceDefinition) -> bool:
-        """It was looked at."""
-        look = self._looks.get(definition.name)
-        return look is not None and look.definition == definition
-
-    async def look(self, definitions: Sequence[ServiceDefinition], ours: frozenset[str]) -> None:
-        """Ask systemd anew what is due."""
-        for name in self._looks.keys() - {definition.name for definition in definitions}:
-            del self._looks[name]
-        for definition in definitions:
-            look = self._looks.get(definition.name)
-            if look is not None and self.knows(definition) and (clock() < look.again_at or definition.name in ours):
-                continue
-            found = await self._find_out(definition, definition.name in ours)
-            found.again_at = clock() + (LOOK_AGAIN_S if found.trouble else LOOK_EVERY_S)
-            self._looks[definition.name] = found
-
     async def _find_out(self, definition: ServiceDefinition, ours: bool) -> _Look:
         unit = definition.unit
         if self._systemctl is None or self._root is None:
@@ -134,7 +102,7 @@ class SystemdDriver(CommandDriver):
         if isinstance(shown, str):
             return _Look(definition, f"systemd does not answer ({shown}): is it what runs this host?")
         group = shown.get("ControlGroup") or control_groups.path_of(unit, shown.get("Slice") or "system.slice")
-        look = _Look(definition, self._unusable(unit, shown) or await self._started_by_others(unit, shown), f"{self._root}{group}")
+        look = _Look(definition, self._unusable(unit, shown) or await self._started_by_others(unit, shown), group=f"{self._root}{group}")
         foreign = not ours and shown.get("ActiveState") not in ("inactive", "failed") and not self._is_ours(definition)
         if look.trouble is None and foreign:
             look.trouble = f"{unit} runs here already ({shown.get('ActiveState')}), and not by our doing: systemctl stop {unit}"
@@ -190,8 +158,8 @@ class SystemdDriver(CommandDriver):
 
     def why_not(self, definition: ServiceDefinition, *, ours: bool = False) -> str | None:
         """As `look` found it; what can be seen at once is looked at now."""
-        look = self._looks.get(definition.name)
-        if look is None or not self.knows(definition):
+        look = self._found(definition)
+        if look is None:
             return f"systemd has not been asked yet about {definition.unit}: wait"
         return look.trouble or super().why_not(definition, ours=ours)
 

@@ -83,6 +83,15 @@ def test_a_silent_server_is_warned_of() -> None:
     assert warnings(silent) == ["email is silent: no word for 75 s"]
 
 
+def test_a_server_that_this_sds_never_heard_has_no_age() -> None:
+    """An SDS that was started anew knows its servers from the store, and when it last heard them from nobody."""
+    unheard = status()
+    unheard["servers"][0] |= {"state": "silent", "last_seen_s": None}
+    (line,) = [line for line in page(unheard).splitlines() if line.startswith("email ")]
+    assert line.split()[:6] == ["email", "127.0.1.13", "silent", "-", "-", "-"] and " ago" not in line
+    assert warnings(unheard) == ["email is silent: no word since this SDS started"]
+
+
 def test_columns_line_up() -> None:
     assert table(("A", "LONG"), [("first", "1"), ("x", "22")]) == "A      LONG\nfirst  1\nx      22"
     assert table(("A",), []) == "A\n(none)"

@@ -59,22 +59,15 @@ class StandingBed:
             (service for service in self.status()["services"] if service["name"] == name), {"state": None, "holder": None, "epoch": 0}
         )
 
-    def away(self) -> list[str]:
-        """The services that are not served at home under the home's address, with a secondary."""
-        found = {service["name"]: service for service in self.status()["services"]}
-        return [
-            name
-            for name, home in HOMES.items()
-            if name not in found
-            or (found[name]["state"], found[name]["holder"]) != ("serving", home)
-            or not found[name]["secondary"]
-            or not found[name]["dns_address"]
-        ]
+    def away(self) -> str:
+        """What is not served at home under the home's address, with a secondary."""
+        done = self.testbed("settled")
+        return "" if done.returncode == 0 else done.stdout + done.stderr
 
     def heal(self) -> None:
         """Everything mended, and everything at home."""
         assert self.fail("heal-all.sh").returncode == 0
-        until(lambda: not self.away(), SOON_S, every_s=0.3)
+        until(lambda: self.testbed("home").returncode == 0, SOON_S, every_s=0.3)
 
     def pids(self, host: str, *pattern: str) -> list[int]:
         """Of the processes on a host whose command line has this in it, by the host's own numbers."""

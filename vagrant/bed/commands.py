@@ -17,6 +17,7 @@ from types import FrameType
 
 from vagrant.bed import setting_up, wire
 from vagrant.bed.backend import CHECKOUT, Backend, BedError
+from vagrant.bed.home import lacking, words
 from vagrant.bed.netns import Netns
 from vagrant.bed.plan import CLIENT, TIMINGS, PlanError, plan
 from vagrant.bed.vms import Machines
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--keep", action="store_true", help="if it fails, leave what there is for a look")
     command("down", down, "leave nothing: no process, namespace, mount, machine")
     command("status", status, "the hosts, the network's faults, and what Locum says")
+    command("settled", settled, "whether all is at home, with secondaries, and every server heard; 1 and what is lacking if not")
+    command("home", home, "order home what is served elsewhere; then as settled")
     inside = command("on", on, "run a program on a host, as root")
     inside.add_argument("host")
     inside.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD")
@@ -148,6 +151,22 @@ def status(options: argparse.Namespace) -> int:
     if not bed.is_up("sds"):
         raise BedError("sds is down: vagrant/failures/boot-host.sh sds")
     bed.become("sds", ["locum", "status"])
+
+
+def settled(options: argparse.Namespace) -> int:
+    bed = _bed()
+    found = setting_up.state(bed)
+    missing = lacking(found, bed.plan)
+    if missing or found is None:
+        print("\n".join(missing))
+        return 1
+    print(f"all at home: {words(found)}")
+    return 0
+
+
+def home(options: argparse.Namespace) -> int:
+    setting_up.bring_home(_bed())
+    return settled(options)
 
 
 def on(options: argparse.Namespace) -> int:

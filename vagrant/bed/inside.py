@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 LOADS = Path("/run/bed-load")
 FILL = Path("/var/fill-disk")
@@ -142,19 +143,20 @@ def load(level: str) -> None:
     if level == "off":
         return
     part = number(level, 0, 1)
-    for _ in range(len(os.sched_getaffinity(0))):
-        if os.fork() == 0:
-            os.setsid()
-            for descriptor in (0, 1, 2):
-                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-            busy(part)
+    with LOADS.open("w") as file:
+        for _ in range(len(os.sched_getaffinity(0))):
+            pid = os.fork()
+            if pid == 0:
+                busy(part)
+            file.write(f"{pid}\n")
+            file.flush()
     print(f"{time.monotonic():.6f} load {part:g}")
 
 
-def busy(part: float) -> None:
-    """Never returns: in every 50 ms busy for `part` of them."""
-    with LOADS.open("a") as file:
-        file.write(f"{os.getpid()}\n")
+def busy(part: float) -> NoReturn:
+    """In every 50 ms busy for `part` of them, with nothing of whoever called: else what waits for the end of a pipe waits for us."""
+    os.setsid()
+    os.closerange(0, os.sysconf("SC_OPEN_MAX"))
     while True:
         begun = time.monotonic()
         while time.monotonic() - begun < 0.05 * part:

@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from vagrant.bed.backend import Backend, BedError
-from vagrant.bed.plan import SECONDARIES, SERVICES, Host
+from vagrant.bed.home import EVERYTHING, lacking, strays, words
+from vagrant.bed.plan import SECONDARIES, Host
 
 SCRIPTS = "/vagrant/provision"
 
 SETTLE_S = 60.0
 """Until the cluster is in Fig. 2a's state, on a workstation."""
-
-EVERYTHING = tuple(service.name for service in SERVICES)
 
 Say = Callable[[str], None]
 
@@ -53,36 +53,22 @@ def settle(bed: Backend, say: Say) -> None:
     """Wait until everything is as in Fig. 2a, and say so.  Raises `BedError` with what is not."""
     _await_fig_2a(bed, EVERYTHING)
     found = state(bed)
-    for service in found["services"] if found else []:
-        say(f"{service['name']:<5} at {service['holder']:<6} secondary {service['secondary']}")
+    if found:
+        say(words(found))
 
 
 def _await_fig_2a(bed: Backend, names: Collection[str]) -> None:
-    _await(lambda: not lacking(bed, names), SETTLE_S * bed.patience, lambda: "; ".join(lacking(bed, names)) or "Fig. 2a")
+    def missing() -> list[str]:
+        return lacking(state(bed), bed.plan, names, SECONDARIES)
+
+    _await(lambda: not missing(), SETTLE_S * bed.patience, lambda: "; ".join(missing()) or "Fig. 2a")
 
 
-def lacking(bed: Backend, names: Collection[str] = EVERYTHING) -> list[str]:
-    """What of these services is not as in Fig. 2a (P23), in words."""
-    found = state(bed)
-    if found is None:
-        return ["the SDS does not answer"]
-    services = {service["name"]: service for service in found["services"]}
-    missing = []
-    for home in bed.plan.servers:
-        assert home.service
-        name = home.service.name
-        service = services.get(name)
-        if name not in names:
-            continue
-        if service is None:
-            missing.append(f"{name}: not there")
-        elif (service["state"], service["holder"]) != ("serving", home.name):
-            missing.append(f"{name}: {service['state']} at {service['holder']}, {service['reason']}")
-        elif not service["secondary"] or service["secondary"] != SECONDARIES.get(name, service["secondary"]):
-            missing.append(f"{name}: its secondary is {service['secondary']}")
-        elif service["dns_address"] != home.address:
-            missing.append(f"{name}: its name leads to {service['dns_address']}")
-    return missing
+def bring_home(bed: Backend) -> None:
+    """Order home what is served elsewhere: failback by itself waits ever longer for a service that keeps leaving."""
+    for service, home in strays(state(bed), bed.plan):
+        with suppress(BedError):  # not yet
+            bed.run("sds", ["locum", "move", service, home], limit_s=20 * bed.patience)
 
 
 def mend(bed: Backend) -> None:

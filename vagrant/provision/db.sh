@@ -3,18 +3,8 @@
 # The host db: Redis with a user for the SDS and one for the services' files, and BIND 9 with the zone, which takes updates
 # signed with the key locum. Prints the three secrets, one a line: key, value. As root; again keeps secrets and data.
 set -eu
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
-[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 # shellcheck source-path=SCRIPTDIR
-. "$here/unit.sh"
-zone=testbed.locum.test
-cluster=testbed
-for entry; do
-    case $entry in
-        db=*) db=${entry#*=} ;;
-        sds=*) sds=${entry#*=} ;;
-    esac
-done
+. "$(dirname -- "$0")/centre.sh"
 
 secrets=/etc/locum/secrets
 mkdir -p "$secrets"

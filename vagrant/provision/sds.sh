@@ -3,18 +3,8 @@
 # The host sds: the Service Description Server, with its table in the Redis of db. SECRETS are what db.sh printed.
 # As root; again keeps the keys.
 set -eu
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
-[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 # shellcheck source-path=SCRIPTDIR
-. "$here/unit.sh"
-zone=testbed.locum.test
-cluster=testbed
-for entry; do
-    case $entry in
-        db=*) db=${entry#*=} ;;
-        sds=*) sds=${entry#*=} ;;
-    esac
-done
+. "$(dirname -- "$0")/centre.sh"
 
 cd /etc/locum
 umask 077
