@@ -2,10 +2,12 @@
 
 A service is looked at when it is new or changed, then each `look_every_s`, or
 `look_again_s` while something is in the way; one that runs here is left in peace.
+No look waits for another: an agent that hangs is found out by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,9 +41,13 @@ class LookingDriver(CommandDriver, Generic[Found]):
     look_every_s, look_again_s = 60.0, 5.0
     """Between two looks whether a service could run here: when it could, and when it could not."""
 
+    look_within_s = 10.0
+    """A round of looks returns by then; what takes longer goes on, and is known in a later one."""
+
     def __init__(self, server: str, address: str, agent_id: str, state_dir: Path, files_root: str = "") -> None:
         super().__init__(server, address, agent_id, state_dir, files_root)
         self._looks: dict[str, Found] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
 
     def knows(self, definition: ServiceDefinition) -> bool:
         """It was looked at as it is now."""
@@ -58,11 +64,21 @@ class LookingDriver(CommandDriver, Generic[Found]):
             del self._looks[name]
         for definition in definitions:
             look, running = self._found(definition), definition.name in ours
-            if look is not None and (running or clock() < look.again_at):
-                continue
-            found = await self._find_out(definition, running)
+            due = look is None or not (running or clock() < look.again_at)
+            if due and definition.name not in self._under_way:
+                self._under_way[definition.name] = asyncio.create_task(self._look_at(definition, running))
+        if self._under_way:
+            done, _ = await asyncio.wait(self._under_way.values(), timeout=self.look_within_s)
+            for task in done:
+                task.result()
+
+    async def _look_at(self, definition: ServiceDefinition, ours: bool) -> None:
+        try:
+            found = await self._find_out(definition, ours)
             found.again_at = clock() + (self.look_again_s if found.trouble else self.look_every_s)
             self._looks[definition.name] = found
+        finally:
+            del self._under_way[definition.name]
 
     async def _find_out(self, definition: ServiceDefinition, ours: bool) -> Found:
         raise NotImplementedError

@@ -5,7 +5,7 @@
     answers   as soon as the port does; then the port each second, and the agent's monitor each few seconds
     stopped   SIGTERM to the keeper, which runs the agent's stop
 
-Timeouts that the agent advises bound ours from above.
+The timeout that the agent advises for its monitor bounds ours from above.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ MONITOR_EVERY_S = 5.0
 """Between two monitors of a service that answers; one that failed is repeated with every check."""
 
 ACTION_LIMIT_S = 10.0
-"""No monitor and no look takes longer, whatever the agent advises."""
+"""No monitor takes longer, whatever the agent advises."""
+
+LOOK_LIMIT_S = 120.0
+"""Nor any action of a look.  Nobody waits for it, and on a slow machine postfix's takes most of a minute."""
 
 _HOUSE = str(Path(__file__).resolve().parents[2])
 _BOOT = "import sys; sys.path[:0] = [sys.argv.pop(1)]; from agent.drivers.keeper import main; main()"
@@ -150,7 +153,7 @@ class OcfDriver(LookingDriver[_Look]):
         look.awaits = self._lacks_files(definition)
         look.trouble = look.metadata.wrong(definition.parameters)
         if look.trouble is None and not look.awaits:
-            look.trouble = await self._validated(definition, look.metadata)
+            look.trouble = await self._validated(definition)
         if look.trouble is None and not look.programs and (absent := look.metadata.absent(definition.parameters)):
             look.trouble = f"{kind} is not installed here ({absent} is not there): apt install {_PACKAGES.get(kind, kind)}"
         if look.trouble is None and not ours and not look.awaits:
@@ -162,26 +165,24 @@ class OcfDriver(LookingDriver[_Look]):
         try:
             key = str(agent), agent.stat().st_mtime_ns
             if key not in self._metadata:
-                limit_s = ACTION_LIMIT_S
-                environment = self._told(definition, limit_s)
-                outcome = await programs.outcome_of((str(agent), "meta-data"), environment, limit_s, metadata.LARGEST + 1)
+                environment = self._told(definition, LOOK_LIMIT_S)
+                outcome = await programs.outcome_of((str(agent), "meta-data"), environment, LOOK_LIMIT_S, metadata.LARGEST + 1)
                 if outcome.status != 0:
-                    raise MetadataError(f"its meta-data: {_how(outcome, limit_s)}")
+                    raise MetadataError(f"its meta-data: {_how(outcome, LOOK_LIMIT_S)}")
                 self._metadata[key] = metadata.read(outcome.output)
         except OSError as error:
             raise MetadataError(f"{agent}: {error.strerror}") from None
         return self._metadata[key]
 
-    async def _validated(self, definition: ServiceDefinition, known: Metadata) -> str | None:
+    async def _validated(self, definition: ServiceDefinition) -> str | None:
         """What the agent's validate-all complains of."""
-        limit_s = known.limit_s("validate-all", ACTION_LIMIT_S)
-        outcome = await self._ask(definition, "validate-all", limit_s, filled_in=_FOR_VALIDATION.get(definition.agent, {}))
+        outcome = await self._ask(definition, "validate-all", LOOK_LIMIT_S, filled_in=_FOR_VALIDATION.get(definition.agent, {}))
         kind = definition.agent.split(":")[2]
         if outcome.status in (ocf_codes.SUCCESS, 3):  # 3: it has no such action, which OCF 1.1 allows
             return None
         if outcome.status == ocf_codes.NOT_INSTALLED or words_in(outcome.said).endswith("not found or is not an executable!"):
             return f"{kind} is not installed here ({words_in(outcome.said)}): apt install {_PACKAGES.get(kind, kind)}"
-        return f"{definition.agent} cannot run with these parameters here: {_how(outcome, limit_s)}"
+        return f"{definition.agent} cannot run with these parameters here: {_how(outcome, LOOK_LIMIT_S)}"
 
     async def _runs_already(self, definition: ServiceDefinition, look: _Look) -> str | None:
         """Something of somebody else's that the agent takes for its own (R17)."""
@@ -190,8 +191,7 @@ class OcfDriver(LookingDriver[_Look]):
         known = pid_files.named_by({**self._defaults(look), **definition.parameters}) | record.pid_files
         if not adoption.find(self._agent_id, definition.name):
             pid_files.remove_stale(known, record.programs)
-        limit_s = look.metadata.limit_s("monitor", ACTION_LIMIT_S) if look.metadata else ACTION_LIMIT_S
-        outcome = await self._ask(definition, "monitor", limit_s)
+        outcome = await self._ask(definition, "monitor", LOOK_LIMIT_S)
         if outcome.status is None or not ocf_codes.runs(outcome.status) or adoption.find(self._agent_id, definition.name):
             return None
         return (

@@ -66,6 +66,34 @@ def test_trouble_has_a_time_of_its_own(tmp_path: Path, every_s: float, again_s: 
     assert looks(driver, WWW) == ([] if again_s else ["www"])
 
 
+class Hanging(Counting):
+    """Whatever it asks of ftp takes until it is let go."""
+
+    look_within_s = 0.05
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place, every_s=3600, again_s=3600)
+        self.go = asyncio.Event()
+
+    async def _find_out(self, definition: ServiceDefinition, ours: bool) -> Look:
+        if definition.name == "ftp":
+            await self.go.wait()
+        return await super()._find_out(definition, ours)
+
+
+def test_what_takes_long_holds_up_nobody_and_is_known_when_it_is_over(tmp_path: Path) -> None:
+    async def rounds() -> None:
+        driver = Hanging(tmp_path)
+        for _ in range(2):
+            await driver.look((FTP, WWW), frozenset())
+            assert driver.asked == ["www"] and driver.knows(WWW) and not driver.knows(FTP)
+        driver.go.set()
+        await driver.look((FTP, WWW), frozenset())
+        assert driver.asked == ["www", "ftp"] and driver.knows(FTP)
+
+    asyncio.run(rounds())
+
+
 def test_what_is_no_longer_there_is_forgotten(tmp_path: Path) -> None:
     driver = Counting(tmp_path, every_s=3600, again_s=3600)
     looks(driver, WWW, FTP)

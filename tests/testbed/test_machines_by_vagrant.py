@@ -103,7 +103,9 @@ def test_a_machine_that_vagrant_did_not_make_is_named(machines: FakeMachines) ->
         "from pathlib import Path; from vagrant.bed.vms import Machines; from vagrant.bed.plan import plan; "
         f"bed = Machines(Path({str(machines.state)!r}), plan()); bed.end = lambda: None; bed.make(Path('x'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=machines.environment | {"PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=machines.environment | {"PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True
+    )
     assert "Vagrant made no machine db http ftp email" in done.stderr
 
 

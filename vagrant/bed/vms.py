@@ -60,7 +60,9 @@ class Machines:
         self._vagrant("up", f"--provider={self._provider}", limit_s=UP_S)
         missing = [host.name for host in self.plan.hosts if not self._number(host.name)]
         if missing:
-            raise BedError(f"Vagrant made no machine {' '.join(missing)}: it took the name for the number of another (vagrant global-status)")
+            raise BedError(
+                f"Vagrant made no machine {' '.join(missing)}: it took the name for the number of another (vagrant global-status)"
+            )
         self._learn_ways()
 
     def end(self) -> None:
