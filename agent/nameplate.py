@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agent.takeover import Outnamed, ToHistory
+from agent.takeover_events import Outnamed, ToHistory
 from bus.messages import Happened
 from bus.step import NEVER
 from bus.values import TEXT_LIMIT, NameState

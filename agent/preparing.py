@@ -20,7 +20,7 @@ import msgspec
 
 from agent import channel
 from agent.shelf_events import Restaged
-from agent.takeover import Moved, ToGuard, ToHistory
+from agent.takeover_events import Moved, ToGuard, ToHistory
 from bus.messages import Happened
 from bus.step import LONG_AGO, NEVER
 from bus.values import Readiness, ServiceDefinition

@@ -35,7 +35,7 @@ from agent.preparing import Examine, Examined, Looked, LookIfShut, LookIfUp, See
 from agent.running import Ability, Exit, FilesAre, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.seeking import Seeking
 from agent.shelf_events import Restaged
-from agent.takeover import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard, Told
+from agent.takeover_events import AskPort, Check, Checked, KillProgram, Moved, PortAsked, StopProgram, Survey, Surveyed, ToGuard, Told
 from agent.whereabouts import Changes, Whereabouts
 from bus.config import AgentConfig, ConfigError, PresetName, Timing, parse
 from bus.keys import load_public, load_secret

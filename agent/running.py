@@ -22,7 +22,8 @@ from agent.naming import Naming
 from agent.preparing import Examined, Looked, Preparing, SeenUp
 from agent.shelf_events import Restaged
 from agent.surroundings import SDS
-from agent.takeover import Checked, Heir, Moved, Outnamed, PointName, PortAsked, Stage, Surveyed, Takeover, ToGuard, ToHistory, Told
+from agent.takeover import Stage, Takeover
+from agent.takeover_events import Checked, Heir, Moved, Outnamed, PointName, PortAsked, Surveyed, ToGuard, ToHistory, Told
 from bus.config import Timing
 from bus.messages import Happened, Loadlevel, Message, Registration, Table, TableRequest, TableUpdate
 from bus.step import LONG_AGO, Peer, Received, Send, Tick

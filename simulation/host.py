@@ -18,7 +18,7 @@ from agent.parent import HAND_OVER_LIMIT_S
 from agent.preparing import Examine, Examined, Looked, LookIfShut
 from agent.running import Ability, Exit, FromGuard, Loaded, Offer, Reconnect, Running, ServicesChanged, Terminate
 from agent.surroundings import ToRunner, ToTether
-from agent.takeover import AskPort, Check, Checked, KillProgram, PortAsked, StopProgram, Survey, Surveyed, ToGuard
+from agent.takeover_events import AskPort, Check, Checked, KillProgram, PortAsked, StopProgram, Survey, Surveyed, ToGuard
 from bus.config import Timing
 from bus.messages import Grant, Message, Recorded, Refusal, Rejection, Released, Takeover
 from bus.step import Note, Peer, Received, Send, Tick

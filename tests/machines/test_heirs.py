@@ -11,7 +11,7 @@ from parts import WITNESS, WWW, said
 from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.running import FromGuard, Offer, Running
-from agent.takeover import Checked, Surveyed
+from agent.takeover_events import Checked, Surveyed
 from bus.config import Timing
 from bus.messages import Table
 from bus.step import Received

@@ -10,7 +10,7 @@ from parts import WWW, said
 
 from agent.nameplate import LONGEST_S, LOOK_EVERY_S, Answer, AskName, NameAnswered, NameWritten, WriteName
 from agent.naming import Naming
-from agent.takeover import Outnamed, ToHistory
+from agent.takeover_events import Outnamed, ToHistory
 from bus.step import NEVER, Tick
 from bus.values import ServerRow, ServiceRow
 

@@ -22,7 +22,7 @@ from agent.preparing import (
     SeenUp,
 )
 from agent.shelf_events import Restaged
-from agent.takeover import Moved, ToHistory
+from agent.takeover_events import Moved, ToHistory
 from bus.messages import Happened
 from bus.step import Tick
 

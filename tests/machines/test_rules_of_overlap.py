@@ -11,7 +11,8 @@ from parts import LITTLE, TIMING, WITNESS, WWW, G, Guard, H, S, Sds, acknowledge
 from agent import channel
 from agent.duty import Run
 from agent.guarding import RunnerLost
-from agent.takeover import Checked, PointName, Surveyed, Takeover
+from agent.takeover import Takeover
+from agent.takeover_events import Checked, PointName, Surveyed
 from bus.messages import (
     Accepted,
     Appointment,

@@ -9,13 +9,8 @@ import pytest
 from parts import WWW, said
 
 from agent import channel
-from agent.takeover import (
-    ACTIVATION_LIMIT_S,
-    ASK_PORT_AGAIN_S,
-    FAILED_CHECKS,
-    FOLLOW_S,
-    HEIR_ANSWERS_S,
-    WATCH_EVERY_S,
+from agent.takeover import ACTIVATION_LIMIT_S, ASK_PORT_AGAIN_S, FAILED_CHECKS, FOLLOW_S, HEIR_ANSWERS_S, WATCH_EVERY_S, Takeover
+from agent.takeover_events import (
     AskPort,
     Check,
     Checked,
@@ -28,7 +23,6 @@ from agent.takeover import (
     StopProgram,
     Survey,
     Surveyed,
-    Takeover,
     ToHistory,
     Told,
 )

@@ -11,7 +11,7 @@ from machines.parts import WITNESS, WWW, Guard, acknowledge, guard, recipients, 
 from agent import channel
 from agent.choosing import ChoosingSettings
 from agent.running import FromGuard, Offer, Running
-from agent.takeover import ToGuard
+from agent.takeover_events import ToGuard
 from bus.config import Timing
 from bus.messages import Assignment, KeepAlive, Renewal, Renewed, Table
 from bus.step import Received

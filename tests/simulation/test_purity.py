@@ -14,7 +14,7 @@ PURE = {
     "bus": "values messages wire config timeline explaining step promise table_copy addresses files_settings services",
     "sds": "table membership witness case succession clocks complaints moves priority description status naming admission departures",
     "agent": "lease holding standing_in takeover choosing channel duty guarding running leash surroundings leaving nameplate naming "
-    "loadlevel hot preparing finishing manifest staging shelf shelf_events ocf_codes doors",
+    "loadlevel hot preparing finishing manifest staging shelf shelf_events takeover_events ocf_codes doors",
     "monitor": "state answers changes wording sequence passages whatif verdict holders rows loads tally timeline view pace",
 }
 FILES = [Path(package) / f"{name}.py" for package, names in PURE.items() for name in names.split()]
