@@ -22,7 +22,8 @@ from bus.messages import (
     Revoke,
     TokenRequest,
 )
-from bus.step import Peer
+from bus.step import Note, Peer
+from bus.timeline import EVIDENCE
 from bus.values import Owner, ServerRow
 from sds.admission import KEPT_S, Admission, Book, BookNotWritten, BookWritten, Place, Relisted, TrustChanged, WriteBook
 from sds.description import ServiceDescription
@@ -419,3 +420,14 @@ def test_a_service_of_a_home_that_left_may_find_another(cluster: Cluster) -> Non
     assert cluster.machine.membership.describes("http", "www")
     cluster.leave("http", force=True)
     assert not cluster.machine.membership.describes("http", "www")
+
+
+@pytest.mark.parametrize("kind", ["token", "joined", "revoked"])
+def test_what_is_told_of_keys_is_documented(kind: str) -> None:
+    door = Door()
+    issued = door.written(door.machine.token(ANNA, TokenRequest(public_key=key("other")), door.now))
+    notes = [
+        action.transition for action in [*issued, *door.join(door.token()), *door.revoke("server", "extra")] if isinstance(action, Note)
+    ]
+    told = next(note for note in notes if note.kind == kind)
+    assert tuple(told.evidence) == EVIDENCE[kind]
