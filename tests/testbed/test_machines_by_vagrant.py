@@ -81,17 +81,20 @@ def test_a_bed_is_destroyed_until_it_is_gone(machines: FakeMachines) -> None:
     assert not (machines.state / "vagrant").exists() and not (machines.state / "backend").exists()
 
 
-def test_a_crash_is_a_halt_by_force(machines: FakeMachines) -> None:
+def test_a_crash_is_a_power_cut(machines: FakeMachines) -> None:
+    """`vagrant halt -f` has let a machine shut down in peace, and its services move."""
+    (machines.state.parent / "programs" / "virsh").write_text('#!/bin/sh\necho virsh "$3" "$4" >>"$NOTES"\n')
     assert machines.testbed("host", "crash", "http").returncode == 0
-    assert machines.noted()[-1] == "halt -f http"
+    assert machines.noted()[-1] == "virsh destroy 4711"
 
 
 def test_machines_are_called_by_their_numbers(machines: FakeMachines) -> None:
     """Vagrant would take `db` for the machine sds, whose number begins so."""
     for host, number in {"sds": "db17", "db": "2c8e", "http": "6862"}.items():
         machines.numbered(host, number)
-    machines.testbed("host", "crash", "db")
-    assert machines.noted()[-1] == "halt -f 2c8e"
+    (machines.state.parent / "programs" / "ssh").write_text("#!/bin/sh\nexit 255\n")
+    machines.testbed("host", "boot", "db")
+    assert machines.noted()[-1] == "up --no-provision --provider=libvirt 2c8e"
     assert machines.testbed("down").returncode == 0
     assert machines.noted()[-1].startswith("status --machine-readable db17 2c8e 6862")
     assert machines.noted().count("destroy -f db17 2c8e 6862") == 2

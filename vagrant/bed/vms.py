@@ -94,8 +94,9 @@ class Machines:
         os.execvp(entrance[0], entrance)
 
     def crash(self, host: str) -> float:
+        """Not by `vagrant halt -f`: with libvirt that first lets the machine shut down in peace."""
         at = time.monotonic()
-        self._vagrant("halt", "-f", self._number(host) or host, limit_s=300)
+        self._control(host, "destroy", "poweroff")
         return at
 
     def boot(self, host: str) -> None:
@@ -106,12 +107,12 @@ class Machines:
 
     def freeze(self, host: str) -> float:
         at = time.monotonic()
-        self._pause(host, "suspend", "pause")
+        self._control(host, "suspend", "pause")
         return at
 
     def thaw(self, host: str) -> float:
         try:
-            self._pause(host, "resume", "resume")
+            self._control(host, "resume", "resume")
         except BedError as error:
             # It runs.  Both programs take that for a mistake.
             if "paused" not in str(error) and "already" not in str(error):
@@ -176,7 +177,7 @@ class Machines:
         script = 'mount --bind "$0" "$(readlink -f /etc/resolv.conf)" && exec "$@"'
         os.execvp("unshare", ["unshare", "-m", "sh", "-c", script, str(resolver), *argv])
 
-    def _pause(self, host: str, by_libvirt: str, by_virtualbox: str) -> None:
+    def _control(self, host: str, by_libvirt: str, by_virtualbox: str) -> None:
         number = (self._dotfiles / "machines" / host / self._provider / "id").read_text().strip()
         if self._provider == "libvirt":
             finished(["virsh", "-c", "qemu:///system", by_libvirt, number], "", 60, host)
