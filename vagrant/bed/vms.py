@@ -79,7 +79,7 @@ class Machines:
 
     def is_up(self, host: str) -> bool:
         try:
-            self.run(host, ["true"], limit_s=30)
+            self.run(host, ["true"], limit_s=90)
         except BedError:
             return False
         return True
