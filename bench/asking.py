@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, cast
 
 import dns.exception
 import dns.message
+import dns.rcode
 import dns.rdatatype
 
 Speech = Literal["whoami", "page", "greeting"]
@@ -153,8 +154,12 @@ class Resolver(asyncio.DatagramProtocol):
             return
         found = [str(rrset[0]) for rrset in reply.answer if rrset.rdtype == dns.rdatatype.A]
         waiting = self._waiting.pop(reply.id, None)
-        if waiting is not None and not waiting.done():
+        if waiting is None or waiting.done():
+            return
+        if reply.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             waiting.set_result(found[0] if found else "")
+        else:  # it has just started, say, and knows its zone not yet: no better than silence (RFC 8767, section 5)
+            waiting.set_exception(TimeoutError())
 
     def error_received(self, exc: Exception) -> None:
         """The name server's port is closed: whoever asked finds out by waiting."""

@@ -1,6 +1,6 @@
 """The vagrant backend, with programs in place of vagrant, ssh and virsh that note how they are called.
 
-The real ones need machines, which no test has; vagrant/README.md says what is not measured yet.
+The real ones need machines, which no test has; vagrant/README.md says what was seen of them.
 """
 
 from __future__ import annotations
