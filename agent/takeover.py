@@ -75,6 +75,7 @@ class Stage(Enum):
     ACTIVATING = "activating"
     STARTING = "starting"
     CHECKING = "checking"
+    YIELDING = "yielding"  # it died, and who waits hot may take it
     SERVING = "serving"
     FINISHING = "finishing"  # beside the next holder (R22)
     STOPPING = "stopping"
@@ -98,7 +99,6 @@ class Takeover:
         self._ask_port_at = NEVER
         self._starts: list[float] = []
         self._heir = ""  # who waits hot, of an end that is about to be known
-        self._yielding = False  # its heir may take it, until it is started again
         self._yielded: list[float] = []  # when it was left to an heir, under any epoch
         self._last_trouble = ""
         self._words = ""  # of its program's end, which is about to be known
@@ -301,20 +301,17 @@ class Takeover:
 
     def _may_yield(self, now: float) -> bool:
         """What dies everywhere shall not go round and round: each server yields it as often as it would start it again."""
-        definition = self.order.definition if self.order else None
-        if definition is None:
-            return False
+        assert self.order is not None
+        definition = self.order.definition
         self._yielded = [at for at in self._yielded if now - at < definition.restart_window_s]
         return len(self._yielded) < definition.restart_limit
 
     def _yield(self, heir: str, now: float) -> None:
-        """Opening a kernel gate takes less than any start; but only if nobody has to be waited for."""
+        """What waits hot serves sooner than anything that is started; but only if nobody has to be waited for."""
         order = self.order
         assert order is not None
-        self.stage, self._next_check_at, self._yielding = Stage.STARTING, NEVER, True
+        self.stage, self._next_check_at, self._deadline = Stage.YIELDING, NEVER, now + HEIR_ANSWERS_S
         self._yielded.append(now)
-        self._respawn_at = now + HEIR_ANSWERS_S
-        self._deadline = now + HEIR_ANSWERS_S + order.definition.start_limit_s
         reason = f"{self._last_trouble}, and {heir} waits hot"
         self._actions.append(ToGuard(channel.YieldToHot(service=self.service, epoch=order.epoch, reason=reason)))
 
@@ -347,7 +344,8 @@ class Takeover:
     def _moved(self, now: float) -> None:
         """A program that listens on all addresses goes on; one that is bound to the old address is started anew."""
         order = self.order
-        if order is None or self.stage in (Stage.IDLE, Stage.SURVEYING, Stage.FINISHING, Stage.STOPPING) or self._respawn_at != NEVER:
+        nothing_runs = self._respawn_at != NEVER or self.stage in (Stage.IDLE, Stage.SURVEYING, Stage.YIELDING)
+        if order is None or nothing_runs or self.stage in (Stage.FINISHING, Stage.STOPPING):
             return  # whatever starts from now on starts at the new address
         if self.stage is not Stage.SERVING:
             if order.definition.on_move == "restart":
@@ -404,7 +402,7 @@ class Takeover:
 
     def _wait_for_nothing(self) -> None:
         self._deadline = self._next_check_at = self._respawn_at = self._kill_at = self._ask_port_at = NEVER
-        self._following = self._yielding = False
+        self._following = False
 
     # -- time
 
@@ -414,13 +412,12 @@ class Takeover:
             return
         if now >= self._deadline and self._was_standby:
             self._start_cold(f"it did not answer in time: {self._last_trouble or 'nothing came of it'}", now)
-        if now >= self._deadline and self.stage is not Stage.SERVING:
+        if now >= self._deadline and self.stage is Stage.YIELDING:
+            self._try_again(now)
+        elif now >= self._deadline and self.stage is not Stage.SERVING:
             limit_s = order.definition.start_limit_s
             self._give_up(f"it did not answer within {limit_s:g} s" + (f": {self._last_trouble}" if self._last_trouble else ""))
             return
-        if now >= self._respawn_at and self._yielding:
-            self._yielding = False
-            self._try_again(now)
         if now >= self._respawn_at:
             self._spawn(now)
         if now >= self._next_check_at:

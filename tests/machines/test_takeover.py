@@ -376,3 +376,11 @@ def test_without_a_restart_budget_a_failed_activation_hands_over() -> None:
     server.pid = 77
     (given_up,) = said(server.dies(), channel.GiveUp)
     assert "could not be activated" in given_up.reason
+
+
+def test_p20_a_server_that_moves_while_it_yields_starts_at_the_new_address_once() -> None:
+    server = serving()
+    yields(server)
+    server.moves()
+    assert len(said(server.wait(HEIR_ANSWERS_S), channel.Spawn)) == 1
+    assert not said(server.up(), StopProgram), "nothing is to be started anew"
