@@ -68,17 +68,14 @@ class LookingDriver(CommandDriver, Generic[Found]):
             if due and definition.name not in self._under_way:
                 self._under_way[definition.name] = asyncio.create_task(self._look_at(definition, running))
         if self._under_way:
-            done, _ = await asyncio.wait(self._under_way.values(), timeout=self.look_within_s)
-            for task in done:
-                task.result()
+            await asyncio.wait(self._under_way.values(), timeout=self.look_within_s)
+        for name in [name for name, task in self._under_way.items() if task.done()]:
+            self._under_way.pop(name).result()
 
     async def _look_at(self, definition: ServiceDefinition, ours: bool) -> None:
-        try:
-            found = await self._find_out(definition, ours)
-            found.again_at = clock() + (self.look_again_s if found.trouble else self.look_every_s)
-            self._looks[definition.name] = found
-        finally:
-            del self._under_way[definition.name]
+        found = await self._find_out(definition, ours)
+        found.again_at = clock() + (self.look_again_s if found.trouble else self.look_every_s)
+        self._looks[definition.name] = found
 
     async def _find_out(self, definition: ServiceDefinition, ours: bool) -> Found:
         raise NotImplementedError

@@ -74,10 +74,13 @@ class Hanging(Counting):
     def __init__(self, place: Path) -> None:
         super().__init__(place, every_s=3600, again_s=3600)
         self.go = asyncio.Event()
+        self.breaks = False
 
     async def _find_out(self, definition: ServiceDefinition, ours: bool) -> Look:
         if definition.name == "ftp":
             await self.go.wait()
+        if self.breaks:
+            raise RuntimeError("broken")
         return await super()._find_out(definition, ours)
 
 
@@ -90,6 +93,19 @@ def test_what_takes_long_holds_up_nobody_and_is_known_when_it_is_over(tmp_path: 
         driver.go.set()
         await driver.look((FTP, WWW), frozenset())
         assert driver.asked == ["www", "ftp"] and driver.knows(FTP)
+
+    asyncio.run(rounds())
+
+
+def test_what_breaks_after_its_round_is_told_in_a_later_one(tmp_path: Path) -> None:
+    async def rounds() -> None:
+        driver = Hanging(tmp_path)
+        await driver.look((FTP, WWW), frozenset())
+        driver.breaks = True
+        driver.go.set()
+        await asyncio.sleep(0)  # it ends between two rounds
+        with pytest.raises(RuntimeError, match="broken"):
+            await driver.look((WWW,), frozenset())
 
     asyncio.run(rounds())
 
