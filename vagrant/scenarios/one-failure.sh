@@ -19,7 +19,7 @@ disk-full         - www ftp mail : fill-disk http
 secondary-crashed - www          : crash-host email
 sds-killed        - www ftp mail : kill-sds
 redis-killed      - www ftp mail : kill-redis
-dns-killed        -              : kill-dns
+dns-killed        - www ftp mail : kill-dns
 clock-stepped     - www ftp mail : step-clock http 3600
 host-moved        - ftp mail     : move-host http NEARBY
 '

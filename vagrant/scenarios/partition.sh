@@ -8,9 +8,7 @@ if [[ $# -lt 2 || $# -gt 3 || $1 == "$2" || ${3---one-way} != --one-way ]]; then
     exit 2
 fi
 begin "a partition: $*"
-unharmed www ftp
-# A cut from the name server is noticed by smtpd alone, which asks for its client's name.
-if [[ $1 != db && $2 != db ]]; then unharmed mail; fi
+unharmed www ftp mail
 harm cut-link "$@"
 sleep 3 # ten leases of lan
 finish
