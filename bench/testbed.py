@@ -95,8 +95,8 @@ class Bed:
         """The cluster as its SDS sees it; raises `NotSeen`."""
         return json.loads(self.said("on", "sds", "locum", "status", "--json"))  # type: ignore[no-any-return]
 
-    def at_home(self) -> bool:
-        """Whether all is served at home, with secondaries, by servers that are heard; what is elsewhere is ordered home."""
+    def brought_home(self) -> bool:
+        """Order home what is served elsewhere; whether all is at home, with secondaries, by servers that are heard."""
         try:
             self.said("home")
         except NotSeen:
@@ -133,7 +133,7 @@ class Stage(NamedTuple):
     def settle(self) -> None:
         """Heal, and wait until all is at home and seen to be so by each client."""
         self.bed.heal()
-        wait_for("all served at home, with secondaries", self.bed.at_home, 120)
+        wait_for("all served at home, with secondaries", self.bed.brought_home, 120)
         for service in SERVICES:
             home = self.addresses[service.home]
             self.clients[service.name].first(partial(_from, home), monotonic())

@@ -87,7 +87,7 @@ class ServiceDefinition(Value, frozen=True, kw_only=True):
     failback: Literal["auto", "manual"] = "auto"
     failback_delay_s: Seconds = 30.0  # the home must have been up this long
     start_limit_s: Seconds = 10.0  # a start that takes longer has failed
-    restart_limit: Count = 3  # restarts in place within the window
+    restart_limit: Count = 3  # within the window: restarts in place, and yields to a hot secondary
     restart_window_s: Seconds = 60.0
     on_move: Literal["restart", "keep"] = "restart"  # when its server's address changes (P20)
     files: tuple[str, ...] = ()  # absolute paths at its home, a directory means its tree; its stand-ins get them (P4)

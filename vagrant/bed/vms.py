@@ -28,8 +28,8 @@ _TRIES = 3
 class Machines:
     """One bed of virtual machines; their state is in the bed's own directory, and so is Vagrant's.
 
-    Vagrant takes a name for the beginning of a machine's number if any machine on earth that it knows has such a
-    number, before it takes it for a name; `db` is hexadecimal.  So machines that exist are called by their numbers.
+    Vagrant takes a name for the beginning of a machine's number, if any machine that it knows of has such a one,
+    before it takes it for a name; `db` is hexadecimal.  So machines that exist are called by their numbers.
     """
 
     patience = 10.0
