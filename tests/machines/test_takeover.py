@@ -383,4 +383,5 @@ def test_p20_a_server_that_moves_while_it_yields_starts_at_the_new_address_once(
     yields(server)
     server.moves()
     assert len(said(server.wait(HEIR_ANSWERS_S), channel.Spawn)) == 1
-    assert not said(server.up(), StopProgram), "nothing is to be started anew"
+    spawned = server.step(channel.Spawned(service="www", epoch=1, pid=102))
+    assert said(spawned, Check) and not said(spawned, StopProgram), "it is there already"
